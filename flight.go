@@ -1,0 +1,386 @@
+package singleflight
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/seed-737f55c4/singleflight/internal/inflight"
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
+)
+
+// A flight's life: calls arrive, and the first of them leads; its function
+// runs (fly); the outcome is handed out (land). All four entry points go
+// through the same functions. They differ in who runs the function and in how
+// a caller gets the outcome.
+
+// A flight is one execution of a function for a key. Where nothing else is
+// said its fields are guarded by the lock of its shard.
+type flight[K comparable, V any] struct {
+	inflight.Entry[K, flight[K, V]]
+	shard *shard[K, V]   // doesn't change
+	ctx   *flightContext // doesn't change; nil if neither a context nor a successor is involved
+
+	callers   int  // on the flight now
+	joined    int  // that ever joined, so without the leader
+	cancelled bool // abandoned and cancelled: joined by nobody any more
+	landed    bool // or dropped
+
+	handout  *handout[V] // where blocking callers wait; made by the first that needs it
+	channels channelCallers[K, V]
+	runner   *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
+
+	successor   *flight[K, V] // waits for this flight, which was cancelled
+	predecessor *flight[K, V] // this flight waits for it
+	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
+
+	spare *flight[K, V] // the next one to be used again
+}
+
+// A function is what the caller wants done: plain for Do and DoChan, bound to
+// the flight's context for the others.
+type function[V any] struct {
+	plain func() (V, error)
+	bound func(context.Context) (V, error)
+}
+
+func (fn function[V]) call(ctx *flightContext) (V, error) {
+	if fn.bound != nil {
+		return fn.bound(ctx)
+	}
+	return fn.plain()
+}
+
+// A runner runs a flight on a new goroutine. It is an object of its own, with
+// its method bound once, so that starting the goroutine allocates nothing.
+type runner[K comparable, V any] struct {
+	flight *flight[K, V]
+	fn     function[V]
+	start  func()
+	spare  *runner[K, V] // the next one to be used again
+}
+
+func (r *runner[K, V]) run() { r.flight.fly(r.fn) }
+
+// A call is what one of the entry points was called with, and what came of it.
+// It is never shared between goroutines.
+type call[K comparable, V any] struct {
+	ctx  context.Context // nil for Do and DoChan
+	done <-chan struct{} // ctx.Done(); nil for a caller that can't detach
+	fn   function[V]
+	ch   chan Result[V] // nil for a blocking caller
+
+	asked bool          // from is known
+	from  *waitfor.Node // the flight that the call belongs to
+
+	flight  *flight[K, V]
+	leads   bool
+	edge    *waitfor.Call // lets the flight from wait for flight
+	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
+	channel *channelCaller[K, V]
+	runner  *runner[K, V] // to be started
+}
+
+// apart reports whether a flight that this call leads runs on a goroutine of
+// its own, since the caller doesn't wait, or may stop waiting.
+func (c *call[K, V]) apart() bool { return c.ch != nil || c.done != nil }
+
+// arrive puts a call on a flight: one that it leads, or one that it joins. It
+// returns ErrDeadlock if it would close a cycle of flights that wait for each
+// other.
+func (g *Group[K, V]) arrive(key K, c *call[K, V]) error {
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	verdict, unknown := s.board(hash, key, c)
+	for verdict == waitfor.Unknown {
+		s.Unlock() // contexts are the user's: they are asked without it
+		if unknown != nil {
+			unknown.Ask()
+		} else {
+			c.from, c.asked = waitfor.Of(c.ctx), true
+		}
+		s.Lock()
+		verdict, unknown = s.board(hash, key, c)
+	}
+	s.Unlock()
+	if verdict == waitfor.Refused {
+		return ErrDeadlock
+	}
+	if c.runner != nil {
+		go c.runner.start()
+	}
+	if c.channel != nil && c.done != nil {
+		c.channel.watch()
+	}
+	return nil
+}
+
+// board finds the flight for a call. Unless the verdict is Granted it changes
+// nothing. If it is Unknown, board wants to be called again when unknown has
+// been asked, or, if that is nil, when the flight is known that the call
+// belongs to.
+func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+	f := s.flights.Find(hash, key)
+	if f == nil {
+		if c.ctx == nil {
+			f = s.newFlight(hash, key)
+			f.lead(c, nil)
+		} else {
+			withContext := s.newContextFlight(hash, key, c.ctx)
+			f = &withContext.flight
+			f.lead(c, &withContext.leader)
+		}
+		s.flights.Insert(&f.Entry)
+		return waitfor.Granted, nil
+	}
+	if joinable := f.joinable(); joinable != nil {
+		return joinable.join(c)
+	}
+	return f.succeed(hash, key, c)
+}
+
+// joinable returns the flight that a call of f's key joins: f, or its
+// successor if it was cancelled. That may be nil.
+func (f *flight[K, V]) joinable() *flight[K, V] {
+	if f.cancelled {
+		return f.successor
+	}
+	return f
+}
+
+// lead makes c the leader of a flight that was made for it. A channel caller's
+// place is made if it is nil.
+func (f *flight[K, V]) lead(c *call[K, V], place *channelCaller[K, V]) {
+	c.flight, c.leads = f, true
+	if !c.apart() {
+		return
+	}
+	f.runner = f.shard.newRunner()
+	f.runner.flight, f.runner.fn = f, c.fn
+	c.runner = f.runner
+	f.admit(c, place)
+}
+
+// join puts c on a flight that another caller leads. For the results see
+// board.
+func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+	// A flight without a context waits for nobody, so no cycle goes through it.
+	if c.ctx != nil && f.ctx != nil {
+		if !c.asked {
+			return waitfor.Unknown, nil
+		}
+		if c.from != nil {
+			if c.edge, verdict, unknown = waitfor.Join(c.from, &f.ctx.node); verdict != waitfor.Granted {
+				return verdict, unknown
+			}
+		}
+	}
+	f.callers++
+	f.joined++
+	c.flight = f
+	f.admit(c, nil)
+	return waitfor.Granted, nil
+}
+
+// succeed makes c the leader of the cancelled flight's successor. For the
+// results see board.
+func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+	if c.ctx != nil && !c.asked {
+		return waitfor.Unknown, nil
+	}
+	successor := f.shard.newContextFlight(hash, key, c.ctx)
+	if verdict, unknown = waitfor.Succeed(c.from, &f.ctx.node, &successor.ctx.node); verdict != waitfor.Granted {
+		return verdict, unknown
+	}
+	f.successor, successor.predecessor = &successor.flight, f
+	successor.lead(c, &successor.leader)
+	c.runner = nil // the landing of f starts it
+	if !c.apart() {
+		successor.turn = make(chan struct{})
+	}
+	return waitfor.Granted, nil
+}
+
+// admit prepares the way in which c gets the outcome.
+func (f *flight[K, V]) admit(c *call[K, V], place *channelCaller[K, V]) {
+	if c.ch == nil {
+		c.handout = f.waitable()
+		return
+	}
+	if place == nil {
+		place = new(channelCaller[K, V])
+	}
+	*place = channelCaller[K, V]{flight: f, ctx: c.ctx, edge: c.edge, leads: c.leads, ch: c.ch}
+	f.channels.add(place)
+	c.channel = place
+}
+
+// A handout is where a flight leaves its outcome for those who wait. It is
+// apart from the flight, since the flight's context may be kept by anybody
+// and must not keep the outcome alive.
+type handout[V any] struct {
+	done    chan struct{} // closed when the outcome is there and all Results are sent
+	outcome outcome[V]    // not set if the flight was dropped
+}
+
+// waitable returns the flight's handout.
+func (f *flight[K, V]) waitable() *handout[V] {
+	if f.handout == nil {
+		f.handout = &handout[V]{done: make(chan struct{})}
+	}
+	return f.handout
+}
+
+// wait waits as a blocking caller and returns what its entry point returns. A
+// leader without a handout runs its function here.
+func (c *call[K, V]) wait() (v V, err error, shared bool) {
+	group := c.flight.shard.group
+	if c.handout == nil {
+		return group.result(c.flight.flyHere(c.fn))
+	}
+	if c.done == nil {
+		<-c.handout.done
+		return group.result(c.handout.outcome)
+	}
+	select {
+	case <-c.handout.done:
+	case <-c.done:
+		if c.flight.detach(c.leads, c.edge, nil) {
+			return v, c.ctx.Err(), false
+		}
+		<-c.handout.done // it has landed
+	}
+	return group.result(c.handout.outcome)
+}
+
+// result returns an outcome to a blocking caller, on that caller's goroutine.
+func (g *Group[K, V]) result(o outcome[V]) (v V, err error, shared bool) {
+	if o.ending != returned && !g.opts.Recover {
+		if o.ending == panicked {
+			panic(o.err)
+		}
+		runtime.Goexit()
+	}
+	if g.copies(&o) {
+		o.val = g.opts.Clone(o.val)
+	}
+	return o.val, o.err, o.shared
+}
+
+// copies reports whether each caller gets a copy of the outcome's value.
+func (g *Group[K, V]) copies(o *outcome[V]) bool {
+	return o.shared && o.err == nil && g.opts.Clone != nil
+}
+
+// flyHere runs a flight on its leader's goroutine, when its turn has come.
+func (f *flight[K, V]) flyHere(fn function[V]) outcome[V] {
+	if f.turn != nil {
+		<-f.turn
+	}
+	return f.fly(fn)
+}
+
+// fly runs the flight's function on this goroutine and lands it. If the
+// function calls runtime.Goexit, fly doesn't return; if it panics besides, and
+// the leader runs it, fly panics.
+func (f *flight[K, V]) fly(fn function[V]) (o outcome[V]) {
+	group, here := f.shard.group, f.runner == nil
+	ran := false
+	defer func() {
+		if ran {
+			return
+		}
+		f.land(&o)
+		if here && o.ending == panicked && !group.opts.Recover {
+			panic(o.err)
+		}
+	}()
+	if fn.bound != nil {
+		f.ctx.start(group.opts.FlightTimeout)
+	}
+	o.run(f.ctx, fn)
+	ran = true
+	f.land(&o)
+	return o
+}
+
+// land ends a flight: its key leaves the table, then the outcome is handed
+// out and a successor started.
+func (f *flight[K, V]) land(o *outcome[V]) {
+	if f.ctx != nil {
+		f.ctx.end()
+	}
+	s := f.shard
+	s.Lock()
+	s.flights.Remove(&f.Entry)
+	if f.ctx == nil && f.handout == nil && f.channels.first == nil {
+		s.recycle(f)
+		s.Unlock()
+		return
+	}
+	o.shared = f.joined > 0
+	group := s.group
+	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || f.channels.first != nil) {
+		s.Unlock()
+		crash(o.err)
+	}
+	successor := f.letGo()
+	handout, channels := f.disembark()
+	s.Unlock()
+
+	if successor != nil {
+		successor.depart()
+	}
+	channels.send(group, o)
+	if handout != nil {
+		handout.outcome = *o
+		close(handout.done)
+	}
+	channels.release()
+}
+
+// letGo takes the successor off a flight that lands, and puts it in its place
+// in the table.
+func (f *flight[K, V]) letGo() *flight[K, V] {
+	successor := f.successor
+	if successor == nil {
+		return nil
+	}
+	f.successor, successor.predecessor = nil, nil
+	if f.Aside() {
+		f.shard.flights.InsertAside(&successor.Entry)
+	} else {
+		f.shard.flights.Insert(&successor.Entry)
+	}
+	return successor
+}
+
+// depart lets a successor run.
+func (f *flight[K, V]) depart() {
+	if f.turn != nil {
+		close(f.turn)
+	} else {
+		go f.runner.start()
+	}
+}
+
+// disembark marks a flight as landed, lets go of all that it refers to but its
+// context, and returns those who wait for the outcome.
+func (f *flight[K, V]) disembark() (*handout[V], channelCallers[K, V]) {
+	handout, channels := f.handout, f.channels
+	f.handout, f.channels = nil, channelCallers[K, V]{}
+	if f.runner != nil {
+		f.shard.recycleRunner(f.runner)
+		f.runner = nil
+	}
+	if f.ctx == nil && f.joined == 0 {
+		f.shard.recycle(f)
+		return handout, channels
+	}
+	f.landed = true
+	f.Clear()
+	if f.ctx != nil {
+		f.ctx.node.Land()
+	}
+	return handout, channels
+}

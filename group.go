@@ -1,0 +1,195 @@
+// Package singleflight merges identical concurrent calls into one.
+//
+// While a function runs for a key, a [Group] lets every further call with that
+// key join it: all of them get the one outcome. It is the successor of
+// golang.org/x/sync/singleflight, with types instead of interfaces, and with
+// calls that end with the caller's context while the work goes on for the
+// others.
+//
+// # Words
+//
+// A flight is one execution of a function for a key. It runs from the call of
+// its function until it lands: the function has returned, panicked or called
+// [runtime.Goexit], and the outcome is handed out.
+//
+// A caller is one call of [Group.Do], [Group.DoChan], [Group.DoContext] or
+// [Group.DoChanContext]. The leader is the caller whose function the flight
+// runs; the others that share it have joined it. The callers of Do and
+// DoContext are blocking callers, those of DoChan and DoChanContext channel
+// callers.
+//
+// A caller detaches when it leaves before the landing because its own context
+// ended. A flight whose last caller has detached is abandoned. A successor is
+// a flight that waits for a cancelled one of its key to land before it runs;
+// see [Options].CancelAbandoned.
+//
+// # Moving from x/sync
+//
+// Change the import path, Group to Group[string, any] and Result to
+// Result[any]. Behaviour differs from x/sync v0.24.0 in this only: a channel
+// caller whose flight ends in runtime.Goexit receives [ErrGoexit] (there it
+// waits forever, golang/go#52557); the value that callers panic with is an
+// exported [*PanicError]; one that comes from a nested flight isn't wrapped
+// again; a function that returns one has not panicked; a panic during Goexit
+// isn't lost; and [Result] has a fourth field.
+package singleflight
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/seed-737f55c4/singleflight/internal/inflight"
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
+)
+
+// A Group merges concurrent calls that have the same key. The zero Group is
+// ready for use; [New] makes one with options. A Group must not be copied, and
+// all its methods may be called by any number of goroutines at once, also from
+// inside the functions that it runs.
+//
+// Any comparable key works. A key that doesn't equal itself (NaN) never joins.
+// A key that is or holds an interface whose dynamic type can't be compared
+// makes every method that takes it panic, and changes nothing.
+//
+// A Group can be used inside the bubbles of [testing/synctest], in one after
+// another, and outside them, but the callers of one flight must all be in one
+// bubble, or all outside.
+type Group[K comparable, V any] struct {
+	opts  Options[K, V]
+	home  waitfor.Home
+	table atomic.Pointer[table[K, V]]
+}
+
+// Do calls fn and returns its results, unless a flight with this key is in the
+// air: then it joins that, waits for it and returns its results. At most one
+// flight per key runs at a time, unless the key is forgotten meanwhile.
+//
+// The leader's fn runs on the goroutine that called Do. shared tells whether
+// another caller joined the flight, the leader's included: it doesn't tell
+// whether this call was spared the work.
+//
+// What fn did happens before any caller returns with its outcome, and before a
+// later flight of the same key runs, unless the key was forgotten. A call that
+// begins after any caller has returned with an outcome never gets that
+// outcome.
+//
+// If fn panics, Do panics with a [*PanicError], in every caller of the flight.
+// If one of the callers waits for a channel, the process crashes with that
+// panic, since it couldn't be delivered, as it does if nobody is left on the
+// flight. If fn calls [runtime.Goexit], the goroutines of all blocking callers
+// exit. [Options].Recover turns both into errors. A nil fn is one that panics.
+//
+// If fn calls Do with its own key, it waits for itself forever; [DoContext]
+// notices that.
+//
+// [DoContext]: https://pkg.go.dev/github.com/seed-737f55c4/singleflight#Group.DoContext
+func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bool) {
+	c := call[K, V]{fn: function[V]{plain: fn}}
+	g.arrive(key, &c)
+	return c.wait()
+}
+
+// DoChan is like [Group.Do] but returns at once, with a channel that will
+// receive the one Result when the flight has landed. The channel has room for
+// it, so that nobody has to receive it, and is never closed. The leader's fn
+// runs on a new goroutine.
+//
+// If fn panics, the process crashes; if it calls [runtime.Goexit], the channel
+// receives [ErrGoexit]. With [Options].Recover the channel receives a
+// [*PanicError] instead of the crash.
+func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
+	c := call[K, V]{fn: function[V]{plain: fn}, ch: make(chan Result[V], 1)}
+	g.arrive(key, &c)
+	return c.ch
+}
+
+// Forget makes the next call with this key start a new flight at once, beside
+// the one in the air and its successor if there are any. The callers of those
+// still get their outcomes. A function that writes what the flights read
+// forgets the key after the write, so that nobody is given what was read
+// before.
+func (g *Group[K, V]) Forget(key K) {
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	defer s.Unlock()
+	if f := s.flights.Find(hash, key); f != nil {
+		s.flights.SetAside(&f.Entry)
+	}
+}
+
+// ForgetUnshared does what [Group.Forget] does, but only if no second caller
+// ever joined the flight that a call with this key would join now, or if there
+// is none to join. It reports whether that was so.
+func (g *Group[K, V]) ForgetUnshared(key K) bool {
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	defer s.Unlock()
+	f := s.flights.Find(hash, key)
+	if f == nil {
+		return true
+	}
+	if joinable := f.joinable(); joinable != nil && joinable.joined > 0 {
+		return false
+	}
+	s.flights.SetAside(&f.Entry)
+	return true
+}
+
+// Wait returns nil once every flight that was in the air when it was called
+// has landed, with its results sent: also those that were abandoned,
+// cancelled or forgotten, and successors. If ctx ends first it returns
+// ctx.Err(). It cancels nothing and changes nothing for the flights; a service
+// calls it on shutdown, after its last call and before it closes what the
+// functions use.
+//
+// A call from inside a flight that it would wait for, or that one of those
+// waits for, returns [ErrDeadlock]; Wait knows by ctx where it is called from,
+// as [Group.DoContext] does. A nil ctx panics.
+func (g *Group[K, V]) Wait(ctx context.Context) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	t := g.table.Load()
+	if t == nil {
+		return nil
+	}
+	if from := waitfor.Of(ctx); from != nil && waitfor.Holds(&g.home, from) {
+		return ErrDeadlock
+	}
+	for _, landed := range t.landings() {
+		select {
+		case <-landed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// landings returns a channel for each flight in the air, which is closed when
+// that has landed.
+func (t *table[K, V]) landings() (landed []<-chan struct{}) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.Lock()
+		for f := range s.flights.All() {
+			for ; f != nil; f = f.successor {
+				landed = append(landed, f.waitable().done)
+			}
+		}
+		s.Unlock()
+	}
+	return landed
+}
+
+// shard returns the part of the table that holds the keys with this hash.
+func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
+	t := g.table.Load()
+	if t == nil {
+		g.table.CompareAndSwap(nil, newTable(g))
+		t = g.table.Load()
+	}
+	return t.shard(hash)
+}

@@ -1,0 +1,232 @@
+package singleflight
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
+)
+
+// DoContext is like [Group.Do], and ends with the caller's context: if ctx
+// ends before the flight has landed, the caller detaches at once and gets the
+// zero value, ctx.Err() and false. The flight goes on for its other callers,
+// even if the one that detaches is the leader. If ctx ends while the flight
+// lands, the flight decides: a caller that had not detached by then gets the
+// outcome.
+//
+// The context that fn gets carries the values of the leader's ctx, but neither
+// its cancellation nor its deadline. It is done once the flight has landed,
+// and before that only by [Options].CancelAbandoned or
+// [Options].FlightTimeout. fn runs on a goroutine of its own, so it may run on
+// after its leader has returned; if ctx can't end (ctx.Done() is nil), it runs
+// on the caller's.
+//
+// A flight that all its callers have left is abandoned. It goes on and can
+// still be joined, unless [Options].CancelAbandoned is set. A flight that a
+// caller of Do or DoChan is on is never abandoned.
+//
+// A call belongs to the innermost flight whose context ctx is or derives from,
+// context.WithoutCancel included. If it would make that flight wait for
+// itself, directly or over other flights of any groups, DoContext returns
+// [ErrDeadlock] at once. Calls of Do and DoChan have no context and aren't
+// seen: a cycle through them hangs.
+//
+// If ctx is already done, DoContext returns ctx.Err() at once and starts
+// nothing. A nil ctx panics.
+func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Context) (V, error)) (v V, err error, shared bool) {
+	if err := ended(ctx); err != nil {
+		return v, err, false
+	}
+	c := call[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}}
+	if err := g.arrive(key, &c); err != nil {
+		return v, err, false
+	}
+	return c.wait()
+}
+
+// DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
+// when the caller detaches, the channel receives Result{Err: ctx.Err()}, and a
+// call that DoContext would refuse receives its error that way too. A waiting
+// caller costs no goroutine, given a ctx of the standard library or one with
+// an AfterFunc method (see [context.AfterFunc]).
+func (g *Group[K, V]) DoChanContext(ctx context.Context, key K, fn func(context.Context) (V, error)) <-chan Result[V] {
+	ch := make(chan Result[V], 1)
+	err := ended(ctx)
+	if err == nil {
+		c := call[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}, ch: ch}
+		err = g.arrive(key, &c)
+	}
+	if err != nil {
+		ch <- Result[V]{Err: err}
+	}
+	return ch
+}
+
+// Func binds a loader: the function that it returns is [Group.DoContext] of
+// its key, with fn, and without the third result.
+func (g *Group[K, V]) Func(fn func(context.Context, K) (V, error)) func(context.Context, K) (V, error) {
+	return func(ctx context.Context, key K) (V, error) {
+		v, err, _ := g.DoContext(ctx, key, func(ctx context.Context) (V, error) {
+			return fn(ctx, key)
+		})
+		return v, err
+	}
+}
+
+// ended returns the error of a context that is done.
+func ended(ctx context.Context) error {
+	if ctx == nil {
+		panic("singleflight: nil Context")
+	}
+	return ctx.Err()
+}
+
+// detach takes a caller off a flight because its context has ended. It reports
+// false if the flight has landed before: then the caller gets the outcome. For
+// a blocking caller channel is nil.
+func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, channel *channelCaller[K, V]) bool {
+	s := f.shard
+	s.Lock()
+	if f.landed {
+		s.Unlock()
+		return false
+	}
+	f.callers--
+	if leads {
+		f.ctx.node.LeaderLeft()
+	}
+	if edge != nil {
+		edge.Leave()
+	}
+	if channel != nil {
+		f.channels.remove(channel)
+		channel.left, channel.stop = true, nil
+	}
+	if f.callers == 0 {
+		f.abandon()
+	} else {
+		s.Unlock()
+	}
+	return true
+}
+
+// abandon is what happens to a flight when its last caller has detached: a
+// successor that waits is dropped, and a flight that runs is cancelled, if the
+// options say so. It lets go of the shard's lock.
+func (f *flight[K, V]) abandon() {
+	s := f.shard
+	switch {
+	case f.predecessor != nil:
+		f.predecessor.successor = nil
+		f.predecessor.ctx.node.DropSuccessor()
+		f.predecessor = nil
+		handout, _ := f.disembark()
+		s.Unlock()
+		f.ctx.end()
+		if handout != nil {
+			close(handout.done)
+		}
+	case s.group.opts.CancelAbandoned:
+		f.cancelled = true
+		s.Unlock()
+		f.ctx.end()
+	default:
+		s.Unlock()
+	}
+}
+
+// A contextFlight is a flight whose function gets a context. The two are one
+// allocation, together with what a leader needs that waits for a channel.
+type contextFlight[K comparable, V any] struct {
+	flight[K, V]
+	flightContext
+	leader channelCaller[K, V]
+}
+
+// A flightContext is the context that a flight's function gets: the leader's
+// values, without its cancellation. Most functions never look at it, so the
+// standard context behind it, which does all the work, is made on first use.
+type flightContext struct {
+	node     waitfor.Node
+	standard atomic.Pointer[standardContext]
+}
+
+// A standardContext is a context of the standard library, derived from the
+// leader's by WithoutCancel, and the function that ends it.
+type standardContext struct {
+	context.Context
+	cancel context.CancelFunc
+}
+
+// endedUnused stands for the standard context of a flight that ended before
+// anybody used it.
+var endedUnused standardContext
+
+// use returns the standard context.
+func (c *flightContext) use() *standardContext {
+	standard := c.standard.Load()
+	if standard == nil || standard == &endedUnused {
+		return c.install(context.WithCancel(context.WithoutCancel(c.node.Leader)))
+	}
+	return standard
+}
+
+// install makes ctx the standard context, unless there is one, and returns the
+// one that is. If the flight has ended, it is ended too before anybody sees it.
+func (c *flightContext) install(ctx context.Context, cancel context.CancelFunc) *standardContext {
+	standard := &standardContext{ctx, cancel}
+	if c.standard.CompareAndSwap(nil, standard) {
+		return standard
+	}
+	cancel()
+	c.standard.CompareAndSwap(&endedUnused, standard)
+	return c.standard.Load()
+}
+
+// start sets the deadline, as the function starts.
+func (c *flightContext) start(timeout time.Duration) {
+	if timeout > 0 {
+		c.install(context.WithTimeout(context.WithoutCancel(c.node.Leader), timeout))
+	}
+}
+
+// end makes the context done.
+func (c *flightContext) end() {
+	if !c.standard.CompareAndSwap(nil, &endedUnused) {
+		if standard := c.standard.Load(); standard != &endedUnused {
+			standard.cancel()
+		}
+	}
+}
+
+func (c *flightContext) Deadline() (time.Time, bool) { return c.use().Deadline() }
+
+func (c *flightContext) Done() <-chan struct{} { return c.use().Done() }
+
+func (c *flightContext) Err() error {
+	switch standard := c.standard.Load(); standard {
+	case nil:
+		return nil
+	case &endedUnused:
+		return context.Canceled
+	default:
+		return standard.Err()
+	}
+}
+
+// Value answers for the flight itself, and leaves all else to the standard
+// context: if a key were passed on to the leader's context, context.Cause
+// would find the leader's cause.
+func (c *flightContext) Value(key any) any {
+	if key == (waitfor.Key{}) {
+		return &c.node
+	}
+	return c.use().Value(key)
+}
+
+// String is here so that printing the context doesn't read its fields.
+func (c *flightContext) String() string {
+	return fmt.Sprintf("singleflight.Flight(%p)", c)
+}

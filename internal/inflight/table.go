@@ -1,0 +1,166 @@
+// Package inflight is the table in which a group finds its flights by key.
+//
+// It is a hash table with chaining whose nodes are part of what it holds: a
+// flight embeds its Entry, which carries the key, the key's hash and the link
+// to the next entry, so that inserting and removing allocate nothing and
+// removing needs no look-up. A Table has no lock of its own.
+package inflight
+
+import (
+	"hash/maphash"
+	"iter"
+)
+
+// seed is one for all groups: a hash leaves no group, and a constant address
+// is cheaper to reach than a field.
+var seed = maphash.MakeSeed()
+
+// Hash returns the hash under which key is kept. It panics if key is or holds
+// an interface whose dynamic type can't be compared. A key that doesn't equal
+// itself has a new hash each time.
+func Hash[K comparable](key K) uint64 {
+	return maphash.Comparable(seed, key)
+}
+
+// minBuckets is the number of buckets of a table that is in use: the size that
+// a shrinking table keeps.
+const minBuckets = 8
+
+// An Entry is a flight's place in a table. The flight embeds it and calls Init
+// before the first Insert.
+type Entry[K comparable, F any] struct {
+	key    K
+	hash   uint64
+	next   *Entry[K, F]
+	flight *F
+	aside  bool
+}
+
+// Init sets the key under which the entry will be found, its hash, and the
+// flight that Find returns for it. The entry must not be in a table.
+func (e *Entry[K, F]) Init(hash uint64, key K, flight *F) {
+	e.key, e.hash, e.flight, e.aside = key, hash, flight, false
+}
+
+// Key returns the entry's key.
+func (e *Entry[K, F]) Key() K { return e.key }
+
+// Aside reports whether the entry has been set aside.
+func (e *Entry[K, F]) Aside() bool { return e.aside }
+
+// Clear drops the entry's references. The entry must not be in a table.
+func (e *Entry[K, F]) Clear() {
+	var zero K
+	e.key, e.next = zero, nil
+}
+
+// A Table holds flights by key. The zero Table is empty and ready for use.
+type Table[K comparable, F any] struct {
+	buckets []*Entry[K, F] // none, or a power of two of them
+	n       int
+	asides  uint64 // how many entries were ever set aside: the hash of the next one
+}
+
+// Len returns the number of entries, those set aside included.
+func (t *Table[K, F]) Len() int { return t.n }
+
+// Find returns the flight whose entry has the key and wasn't set aside, or nil.
+func (t *Table[K, F]) Find(hash uint64, key K) *F {
+	if len(t.buckets) == 0 {
+		return nil
+	}
+	for e := *t.bucket(hash); e != nil; e = e.next {
+		if e.hash == hash && e.key == key && !e.aside {
+			return e.flight
+		}
+	}
+	return nil
+}
+
+// Insert adds an entry. The caller has made sure that Find finds none with its
+// key.
+func (t *Table[K, F]) Insert(e *Entry[K, F]) {
+	if t.n >= len(t.buckets) {
+		t.resize(max(2*len(t.buckets), minBuckets))
+	}
+	t.n++
+	t.link(e)
+}
+
+// InsertAside adds an entry that Find won't find.
+func (t *Table[K, F]) InsertAside(e *Entry[K, F]) {
+	t.hide(e)
+	t.Insert(e)
+}
+
+// SetAside hides an entry of the table from Find and leaves it to All. It moves
+// to a bucket of its own choice, so that any number of entries with one key
+// don't make a long chain.
+func (t *Table[K, F]) SetAside(e *Entry[K, F]) {
+	t.unlink(e)
+	t.hide(e)
+	t.link(e)
+}
+
+// Remove takes an entry out of the table.
+func (t *Table[K, F]) Remove(e *Entry[K, F]) {
+	t.unlink(e)
+	t.n--
+	// A quarter of this size would hold them: half of it leaves room to grow.
+	if len(t.buckets) > minBuckets && t.n < len(t.buckets)/8 {
+		t.resize(len(t.buckets) / 2)
+	}
+}
+
+// All returns the flights of the table in no order. The table must not change
+// meanwhile.
+func (t *Table[K, F]) All() iter.Seq[*F] {
+	return func(yield func(*F) bool) {
+		for _, e := range t.buckets {
+			for ; e != nil; e = e.next {
+				if !yield(e.flight) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// hide gives the entry the next hash of those set aside. The factor spreads
+// the count over the high bits too.
+func (t *Table[K, F]) hide(e *Entry[K, F]) {
+	t.asides++
+	e.hash = t.asides * 0x9e3779b97f4a7c15
+	e.aside = true
+}
+
+func (t *Table[K, F]) bucket(hash uint64) **Entry[K, F] {
+	return &t.buckets[hash&uint64(len(t.buckets)-1)]
+}
+
+func (t *Table[K, F]) link(e *Entry[K, F]) {
+	b := t.bucket(e.hash)
+	e.next = *b
+	*b = e
+}
+
+func (t *Table[K, F]) unlink(e *Entry[K, F]) {
+	p := t.bucket(e.hash)
+	for *p != e {
+		p = &(*p).next
+	}
+	*p = e.next
+	e.next = nil
+}
+
+func (t *Table[K, F]) resize(buckets int) {
+	old := t.buckets
+	t.buckets = make([]*Entry[K, F], buckets)
+	for _, e := range old {
+		for e != nil {
+			next := e.next
+			t.link(e)
+			e = next
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package singleflight
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options configure a group. The zero Options make the zero Group.
+type Options[K comparable, V any] struct {
+	// CancelAbandoned cancels a flight's context when its last caller
+	// detaches. Nobody joins the flight any more and nobody gets its outcome;
+	// the next call of its key leads a successor, which runs once the
+	// cancelled flight has landed. Without it an abandoned flight goes on,
+	// and later calls join it.
+	CancelAbandoned bool
+
+	// Recover hands a panic in a function to the flight's callers as a
+	// *PanicError and runtime.Goexit as ErrGoexit, with the zero value,
+	// instead of letting them panic and exit; and a panic never crashes the
+	// process. If nobody is left on the flight, a panic goes to nobody.
+	//
+	// One thing can't be helped, since Go can't stop a Goexit: where a
+	// function ran on its leader's own goroutine, that goroutine exits.
+	Recover bool
+
+	// FlightTimeout is the time after which the context that a function gets
+	// is done, counted from the start of the function; 0 means never. It ends
+	// nothing else: callers wait until the function returns or their own
+	// context ends, and a flight past it is still joined. The functions of Do
+	// and DoChan get no context, so it doesn't bind them.
+	FlightTimeout time.Duration
+
+	// Clone makes each caller of a shared result its own copy, so that none
+	// sees what another does to it. It is called once for each of them, the
+	// leader included, if the error is nil; never for a result that isn't
+	// shared. The value that it is given is never handed out, and calls for
+	// several callers may run at the same time.
+	//
+	// A blocking caller's copy is made on its own goroutine; a panic or
+	// Goexit in Clone is that caller's alone. For a channel caller Clone runs
+	// on a goroutine of the flight, before the Result is sent. There a panic
+	// crashes the process and Goexit is received as ErrGoexit, for this
+	// caller alone; with Recover the panic is received as a *PanicError.
+	Clone func(V) V
+}
+
+// New returns a group with the given options. It panics if
+// [Options].FlightTimeout is negative.
+func New[K comparable, V any](opts Options[K, V]) *Group[K, V] {
+	if opts.FlightTimeout < 0 {
+		panic(fmt.Sprintf("singleflight: Options.FlightTimeout is negative: %v", opts.FlightTimeout))
+	}
+	return &Group[K, V]{opts: opts}
+}

@@ -1,0 +1,109 @@
+package singleflight
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// A Result is what a channel caller receives: the results of [Group.Do] in one
+// value.
+type Result[V any] struct {
+	Val    V
+	Err    error
+	Shared bool // as the third result of Do
+	Leader bool // this caller's function ran, and this is its outcome
+}
+
+// ErrGoexit is what a channel caller receives when the function that ran for
+// it called [runtime.Goexit]. With [Options].Recover blocking callers get it
+// too. Compare with [errors.Is].
+var ErrGoexit = errors.New("singleflight: runtime.Goexit was called")
+
+// ErrDeadlock is what a call gets that was made from inside a flight and would
+// make that flight wait for itself, directly or over other flights; see
+// [Group.DoContext]. Compare with [errors.Is].
+var ErrDeadlock = errors.New("singleflight: call would make its flight wait for itself")
+
+// A PanicError is a panic in a function that a flight ran. All callers of the
+// flight share one *PanicError: they panic with it, or, with
+// [Options].Recover, get it as an error.
+type PanicError struct {
+	Value any    // what the function panicked with
+	Stack []byte // of the goroutine that panicked, as by debug.Stack without its first line
+}
+
+// Error returns the panic's value and its stack.
+func (p *PanicError) Error() string {
+	return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack)
+}
+
+// Unwrap returns the panic's value if that is an error, otherwise nil.
+func (p *PanicError) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// newPanicError wraps a recovered value. It must be called by the deferred
+// function that recovered it, while the stack of the panic is still there. The
+// *PanicError of a nested flight stays what it is.
+func newPanicError(value any) *PanicError {
+	if p, ok := value.(*PanicError); ok && p != nil {
+		return p
+	}
+	// The first line names the goroutine and its state. Neither may be true by
+	// the time somebody reads it, and the goroutine may be gone.
+	_, stack, _ := bytes.Cut(debug.Stack(), []byte("\n"))
+	return &PanicError{Value: value, Stack: stack}
+}
+
+// crash ends the process with a panic that nobody can recover. It doesn't
+// return.
+func crash(err error) {
+	go panic(err)
+	select {} // stays, so that this goroutine is in the crash dump
+}
+
+// An outcome is how a function ended: with results, in a panic, or by
+// runtime.Goexit.
+type outcome[V any] struct {
+	val    V
+	err    error // of a panic its *PanicError, of Goexit ErrGoexit
+	ending ending
+	shared bool // another caller joined the flight
+}
+
+type ending uint8
+
+const (
+	returned ending = iota
+	panicked
+	exited
+)
+
+// run calls fn and reports how it ended. If fn calls runtime.Goexit, run
+// doesn't return, and leaves in o that fn exited, or that it panicked while
+// exiting.
+func (o *outcome[V]) run(ctx *flightContext, fn function[V]) {
+	o.err, o.ending = ErrGoexit, exited
+	o.recovering(ctx, fn)
+	if o.ending == exited {
+		// It did return, so recover stopped a panic, although it found
+		// nothing: this is panic(nil) under GODEBUG=panicnil=1.
+		o.err, o.ending = newPanicError(nil), panicked
+	}
+}
+
+func (o *outcome[V]) recovering(ctx *flightContext, fn function[V]) {
+	defer func() {
+		if o.ending == returned {
+			return
+		}
+		if value := recover(); value != nil {
+			o.err, o.ending = newPanicError(value), panicked
+		}
+	}()
+	o.val, o.err = fn.call(ctx)
+	o.ending = returned
+}

@@ -1,0 +1,109 @@
+package singleflight
+
+import (
+	"context"
+	"sync"
+
+	"github.com/seed-737f55c4/singleflight/internal/inflight"
+)
+
+// shards is how many independently locked parts a group's table has. It is a
+// power of two.
+const shards = 1
+
+// A table is the part of a group that its first call makes.
+type table[K comparable, V any] struct {
+	shards [shards]shard[K, V]
+}
+
+func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
+	t := new(table[K, V])
+	for i := range t.shards {
+		t.shards[i].group = g
+	}
+	return t
+}
+
+// shard returns the part of the table that holds the keys with this hash. The
+// high bits choose it, since the low bits choose the bucket inside.
+func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
+	return &t.shards[hash>>32%shards]
+}
+
+// A shard is a part of a group's table, with its lock. Nothing of the user's
+// runs under that lock. A flight and its successors are in one shard for life.
+type shard[K comparable, V any] struct {
+	sync.Mutex
+	flights inflight.Table[K, flight[K, V]]
+	group   *Group[K, V]
+
+	// Landed flights and idle runners, to be used again.
+	spareFlights *flight[K, V]
+	spareRunners *runner[K, V]
+	flightsSpare int
+	runnersSpare int
+
+	_ [128]byte // keeps neighbours on cache lines of their own
+}
+
+// maxSpare bounds each list of what is to be used again.
+const maxSpare = 32
+
+// newFlight returns a flight for a leader without a context. It isn't in the
+// table yet.
+func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
+	f := s.spareFlights
+	if f == nil {
+		f = &flight[K, V]{shard: s}
+	} else {
+		s.spareFlights, f.spare = f.spare, nil
+		s.flightsSpare--
+	}
+	f.Init(hash, key, f)
+	f.callers = 1
+	return f
+}
+
+// newContextFlight returns a flight with a context and a place in the graph of
+// which flight waits for which. It isn't in the table yet. Its leader's context
+// is nil for a successor that Do or DoChan leads.
+func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Context) *contextFlight[K, V] {
+	f := new(contextFlight[K, V])
+	f.node.Leader = leader
+	f.node.Home = &s.group.home
+	f.ctx = &f.flightContext
+	f.shard = s
+	f.Init(hash, key, &f.flight)
+	f.callers = 1
+	return f
+}
+
+// recycle keeps a landed flight for use again. Only its leader, a Do or
+// DoChan caller, was ever on it.
+func (s *shard[K, V]) recycle(f *flight[K, V]) {
+	f.Clear()
+	if s.flightsSpare < maxSpare {
+		f.spare, s.spareFlights = s.spareFlights, f
+		s.flightsSpare++
+	}
+}
+
+func (s *shard[K, V]) newRunner() *runner[K, V] {
+	r := s.spareRunners
+	if r == nil {
+		r = new(runner[K, V])
+		r.start = r.run
+		return r
+	}
+	s.spareRunners, r.spare = r.spare, nil
+	s.runnersSpare--
+	return r
+}
+
+func (s *shard[K, V]) recycleRunner(r *runner[K, V]) {
+	r.flight, r.fn = nil, function[V]{}
+	if s.runnersSpare < maxSpare {
+		r.spare, s.spareRunners = s.spareRunners, r
+		s.runnersSpare++
+	}
+}
