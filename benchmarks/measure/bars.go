@@ -1,0 +1,133 @@
+package measure
+
+import (
+	"context"
+	"testing"
+
+	"github.com/seed-737f55c4/singleflight/benchmarks/peer"
+)
+
+// bar is a row of the table of bars before it is measured.
+type bar struct {
+	work      string
+	unit      string
+	peerName  string
+	peerEntry string
+	this      func(Settings) reading
+	peer      func(Settings) reading
+	bare      func(Settings) reading
+	maxRatio  float64
+	maxAllocs *float64
+}
+
+// sharing is how many goroutines share one flight in the table of bars.
+const sharing = 1000
+
+func barParts() []Part {
+	var parts []Part
+	for _, b := range bars() {
+		parts = append(parts, Part{Name: b.work, run: b.run})
+	}
+	return parts
+}
+
+func (b bar) run(r *runner) {
+	side := func(f func(Settings) reading) func() reading {
+		return func() reading { return f(r.settings) }
+	}
+	got := r.inTurn(r.settings.Pairs, side(b.this), side(b.peer), side(b.bare))
+	row := Row{
+		Work:      b.work,
+		Unit:      b.unit,
+		PeerName:  b.peerName,
+		PeerEntry: b.peerEntry,
+		This:      got[0].values(),
+		Peer:      got[1].values(),
+		Bare:      got[2].values(),
+		MaxRatio:  b.maxRatio,
+		MaxAllocs: b.maxAllocs,
+	}
+	if b.unit == nanoseconds {
+		row.Allocs = got[0].seconds()
+	}
+	r.results.Rows = append(r.results.Rows, row)
+}
+
+// The units of rows, curves and grids.
+const (
+	nanoseconds = "ns/op"
+	bytes       = "B"
+)
+
+func bars() []bar {
+	keys := stringKeys(keyCount)
+	this, xsync, resenje := peer.This[string](), peer.XSync(), peer.Resenje[string]()
+	tailscale, msync, bare := peer.Tailscale[string](), peer.Msync[string](), peer.Bare[string]()
+	// timed makes a row out of one loop and three libraries.
+	timed := func(work string, loop func(peer.Library[string]) func(*testing.B), l peer.Library[string], entry string, maxRatio float64, maxAllocs *float64) bar {
+		side := func(l peer.Library[string]) func(Settings) reading {
+			return func(s Settings) reading { return benchmark(s.Time, loop(l)) }
+		}
+		return bar{
+			work: work, unit: nanoseconds, peerName: l.Name, peerEntry: entry,
+			this: side(this), peer: side(l), bare: side(bare),
+			maxRatio: maxRatio, maxAllocs: maxAllocs,
+		}
+	}
+	allocs := func(n float64) *float64 { return &n }
+	unshared := func(kind func(*testing.B) context.Context) func(peer.Library[string]) func(*testing.B) {
+		return func(l peer.Library[string]) func(*testing.B) {
+			return withContext(l.DoContext, kind, peer.Immediate, keys)
+		}
+	}
+
+	return []bar{
+		timed("Do, unshared, one goroutine", func(l peer.Library[string]) func(*testing.B) {
+			return oneGoroutine(l.Do, peer.Immediate, keys)
+		}, xsync, "Do", 0.30, allocs(0)),
+		timed("Do, distinct keys in parallel", func(l peer.Library[string]) func(*testing.B) {
+			return distinctKeys(l.Do, peer.Immediate, keys)
+		}, xsync, "Do", 0.35, allocs(0)),
+		timed("Do, distinct keys in parallel, fn of 0.4 µs", func(l peer.Library[string]) func(*testing.B) {
+			return distinctKeys(l.Do, busy(), keys)
+		}, xsync, "Do", 0.60, allocs(0)),
+		timed("Do, one hot key in parallel, fn returns at once", func(l peer.Library[string]) func(*testing.B) {
+			return hotKey(l.Do, peer.Immediate)
+		}, xsync, "Do", 0.35, nil),
+		timed("Do, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
+			return share(sharing, func(fn peer.Function) func(int) {
+				call := l.Do(fn)
+				return func(int) { call(oneKey) }
+			})
+		}, xsync, "Do", 1.00, nil),
+		timed("DoChan, unshared, receive included", func(l peer.Library[string]) func(*testing.B) {
+			return oneGoroutine(l.DoChan, peer.Immediate, keys)
+		}, xsync, "DoChan", 0.80, allocs(3)),
+		timed("DoContext, background context, unshared", unshared(background), resenje, "Do", 0.10, allocs(1)),
+		timed("DoContext, cancellable context, unshared", unshared(cancellable), resenje, "Do", 0.70, allocs(3)),
+		timed("DoContext, cancellable, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
+			return shareContext(sharing, l.DoContext)
+		}, resenje, "Do", 1.00, nil),
+		timed("DoContext, background, unshared", unshared(background), msync, "throttle.Set.Call", 0.65, allocs(1)),
+		timed("DoChanContext, cancellable, unshared, receive included", func(l peer.Library[string]) func(*testing.B) {
+			return withContext(l.DoChanContext, cancellable, peer.Immediate, keys)
+		}, tailscale, "DoChanContext", 0.50, allocs(5)),
+		heapBar(),
+	}
+}
+
+func heapBar() bar {
+	return bar{
+		work: "Live heap per DoChan flight, 200,000 in flight", unit: bytes, peerName: "x/sync", peerEntry: "DoChan",
+		this: func(s Settings) reading {
+			return reading{value: flightHeap(peer.This[int]().Flights, intKeys(s.HeapFlights))}
+		},
+		peer: func(s Settings) reading {
+			return reading{value: flightHeap(peer.XSync().Flights, stringKeys(s.HeapFlights))}
+		},
+		bare: func(s Settings) reading {
+			return reading{value: flightHeap(peer.Bare[int]().Flights, intKeys(s.HeapFlights))}
+		},
+		maxRatio: 1.00,
+	}
+}

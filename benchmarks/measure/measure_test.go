@@ -1,0 +1,125 @@
+package measure
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-737f55c4/singleflight/benchmarks/peer"
+)
+
+// tiny is enough to see that everything runs.
+var tiny = Settings{
+	Pairs:       2,
+	Time:        time.Millisecond,
+	CurvePairs:  1,
+	CurveTime:   time.Microsecond,
+	HeapFlights: 1000,
+	MaxKeys:     10_000,
+	MaxCallers:  1000,
+}
+
+func TestRun(t *testing.T) {
+	parts := Select(func(string) bool { return true })
+	last, total := -1, 0
+	results := Run(tiny, parts, func(name string, done, all int) {
+		if name == "" || done != last+1 {
+			t.Errorf("step(%q, %d, %d) after %d", name, done, all, last)
+		}
+		last, total = done, all
+	})
+	if last+1 != total {
+		t.Errorf("%d measurements made, %d announced", last+1, total)
+	}
+
+	if got, want := len(results.Rows), len(bars()); got != want {
+		t.Errorf("%d rows, want %d", got, want)
+	}
+	for _, row := range results.Rows {
+		for _, values := range [][]float64{row.This, row.Peer, row.Bare} {
+			checkValues(t, row.Work, values, tiny.Pairs)
+		}
+	}
+	if len(results.Curves) == 0 || len(results.Grids) == 0 {
+		t.Fatalf("%d curves and %d grids, want some", len(results.Curves), len(results.Grids))
+	}
+	for _, c := range results.Curves {
+		for _, s := range c.Series {
+			if len(s.Points) == 0 {
+				t.Errorf("%s: %s has no points", c.Title, s.Name)
+			}
+			for _, p := range s.Points {
+				if len(p.Values) == 0 {
+					t.Errorf("%s: %s has no value at %d", c.Title, s.Name, p.Size)
+				}
+			}
+		}
+	}
+	for _, g := range results.Grids {
+		for _, row := range g.Rows {
+			if len(row.Cells) != len(g.Columns) {
+				t.Errorf("%s: %s has %d cells, want %d", g.Title, row.Name, len(row.Cells), len(g.Columns))
+			}
+			checkValues(t, row.Name, row.Cells[0], tiny.CurvePairs)
+		}
+	}
+}
+
+func checkValues(t *testing.T, name string, values []float64, n int) {
+	t.Helper()
+	if len(values) != n {
+		t.Errorf("%s: %d values, want %d", name, len(values), n)
+	}
+	for _, v := range values {
+		if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+			t.Errorf("%s: value %v", name, v)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	for pattern, want := range map[string]int{
+		"Do, unshared":   1,
+		KeysFamily:       1,
+		GoroutinesFamily: 4,
+		"no such":        0,
+	} {
+		if got := len(Select(func(name string) bool { return strings.Contains(name, pattern) })); got != want {
+			t.Errorf("%q selects %d parts, want %d", pattern, got, want)
+		}
+	}
+}
+
+// A crowd that mostly missed its flight would measure something else.
+func TestCrowdSharesOneFlight(t *testing.T) {
+	for _, l := range peer.Strings() {
+		if l.Do == nil || l.Module == "" {
+			continue
+		}
+		c := newCrowd(1000, do(l))
+		for range 20 {
+			c.round()
+		}
+		if got := c.runsPerRound(); got > 2 {
+			t.Errorf("%s: the function ran %.2f times for each crowd, want about 1", l.Name, got)
+		}
+		t.Logf("%s: %.2f runs", l.Name, c.runsPerRound())
+	}
+}
+
+func TestBusy(t *testing.T) {
+	if v, err := busy().Plain(); v < 0 || v > 127 || err != nil {
+		t.Errorf("busy function returned %d, %v; want a value below 128", v, err)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	if got := Median([]float64{3, 1, 2, 50, 2.5}); got != 2.5 {
+		t.Errorf("median is %v, want 2.5", got)
+	}
+	s := Summary([]float64{3, 1, 2, 50, 2.5})
+	if s.Lo != 1 || s.Hi != 50 {
+		t.Errorf("interval is %v to %v, want 1 to 50", s.Lo, s.Hi)
+	}
+}
