@@ -59,7 +59,10 @@ type runner[K comparable, V any] struct {
 	spare  *runner[K, V] // the next one to be used again
 }
 
-func (r *runner[K, V]) run() { r.flight.fly(r.fn) }
+func (r *runner[K, V]) run() {
+	var o outcome[V]
+	r.flight.fly(r.fn, &o)
+}
 
 // A call is what one of the entry points was called with, and what came of it.
 // It is never shared between goroutines.
@@ -277,31 +280,35 @@ func (f *flight[K, V]) flyHere(fn function[V]) outcome[V] {
 	if f.turn != nil {
 		<-f.turn
 	}
-	return f.fly(fn)
+	var o outcome[V]
+	f.fly(fn, &o)
+	return o
 }
 
 // fly runs the flight's function on this goroutine and lands it. If the
 // function calls runtime.Goexit, fly doesn't return; if it panics besides, and
 // the leader runs it, fly panics.
-func (f *flight[K, V]) fly(fn function[V]) (o outcome[V]) {
-	group, here := f.shard.group, f.runner == nil
+func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 	ran := false
 	defer func() {
-		if ran {
-			return
-		}
-		f.land(&o)
-		if here && o.ending == panicked && !group.opts.Recover {
-			panic(o.err)
+		if !ran {
+			f.exit(o)
 		}
 	}()
 	if fn.bound != nil {
-		f.ctx.start(group.opts.FlightTimeout)
+		f.ctx.start(f.shard.group.opts.FlightTimeout)
 	}
 	o.run(f.ctx, fn)
 	ran = true
-	f.land(&o)
-	return o
+	f.land(o)
+}
+
+func (f *flight[K, V]) exit(o *outcome[V]) {
+	group, here := f.shard.group, f.runner == nil
+	f.land(o)
+	if here && o.ending == panicked && !group.opts.Recover {
+		panic(o.err)
+	}
 }
 
 // land ends a flight: its key leaves the table, then the outcome is handed

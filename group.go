@@ -84,6 +84,21 @@ type Group[K comparable, V any] struct {
 //
 // [DoContext]: https://pkg.go.dev/github.com/seed-737f55c4/singleflight#Group.DoContext
 func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bool) {
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	if s.flights.Find(hash, key) == nil {
+		f := s.newFlight(hash, key)
+		s.flights.Insert(&f.Entry)
+		s.Unlock()
+		var o outcome[V]
+		f.fly(function[V]{plain: fn}, &o)
+		if o.ending == returned && !o.shared {
+			return o.val, o.err, false
+		}
+		return g.result(o)
+	}
+	s.Unlock()
 	c := call[K, V]{fn: function[V]{plain: fn}}
 	g.arrive(key, &c)
 	return c.wait()
