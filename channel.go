@@ -95,27 +95,31 @@ func (c *channelCaller[K, V]) send(o *outcome[V]) {
 // sent. It has a goroutine of its own, since Clone may end that by
 // runtime.Goexit; then another one goes on with the next caller.
 func (c *channelCaller[K, V]) sendCopies(g *Group[K, V], val V, sent chan<- struct{}) {
-	copied := outcome[V]{shared: true}
 	defer func() {
 		if c == nil {
 			close(sent)
-			return
+		} else {
+			go c.next.sendCopies(g, val, sent)
 		}
-		c.sendCopy(g, &copied)
-		go c.next.sendCopies(g, val, sent)
 	}()
-	clone := function[V]{plain: func() (V, error) { return g.opts.Clone(val), nil }}
 	for ; c != nil; c = c.next {
-		copied.run(nil, clone)
-		c.sendCopy(g, &copied)
+		c.sendCopy(g, val)
 	}
 }
 
-func (c *channelCaller[K, V]) sendCopy(g *Group[K, V], copied *outcome[V]) {
-	if copied.ending == panicked && !g.opts.Recover {
-		crash(copied.err)
-	}
-	c.send(copied)
+func (c *channelCaller[K, V]) sendCopy(g *Group[K, V], val V) {
+	o := outcome[V]{shared: true, ending: exited}
+	defer func() {
+		if o.ending != returned {
+			o.fail(recover())
+		}
+		if o.ending == panicked && !g.opts.Recover {
+			crash(o.err)
+		}
+		c.send(&o)
+	}()
+	o.val = g.opts.Clone(val)
+	o.ending = returned
 }
 
 // release ends the watches over the callers' contexts, and lets go of what the

@@ -43,13 +43,6 @@ type function[V any] struct {
 	bound func(context.Context) (V, error)
 }
 
-func (fn function[V]) call(ctx *flightContext) (V, error) {
-	if fn.bound != nil {
-		return fn.bound(ctx)
-	}
-	return fn.plain()
-}
-
 // A runner runs a flight on a new goroutine. It is an object of its own, with
 // its method bound once, so that starting the goroutine allocates nothing.
 type runner[K comparable, V any] struct {
@@ -239,11 +232,16 @@ func (f *flight[K, V]) waitable() *handout[V] {
 func (c *call[K, V]) wait() (v V, err error, shared bool) {
 	group := c.flight.shard.group
 	if c.handout == nil {
-		return group.result(c.flight.flyHere(c.fn))
+		if c.flight.turn != nil {
+			<-c.flight.turn
+		}
+		var o outcome[V]
+		c.flight.fly(c.fn, &o)
+		return group.result(&o)
 	}
 	if c.done == nil {
 		<-c.handout.done
-		return group.result(c.handout.outcome)
+		return group.result(&c.handout.outcome)
 	}
 	select {
 	case <-c.handout.done:
@@ -253,19 +251,19 @@ func (c *call[K, V]) wait() (v V, err error, shared bool) {
 		}
 		<-c.handout.done // it has landed
 	}
-	return group.result(c.handout.outcome)
+	return group.result(&c.handout.outcome)
 }
 
 // result returns an outcome to a blocking caller, on that caller's goroutine.
-func (g *Group[K, V]) result(o outcome[V]) (v V, err error, shared bool) {
+func (g *Group[K, V]) result(o *outcome[V]) (v V, err error, shared bool) {
 	if o.ending != returned && !g.opts.Recover {
 		if o.ending == panicked {
 			panic(o.err)
 		}
 		runtime.Goexit()
 	}
-	if g.copies(&o) {
-		o.val = g.opts.Clone(o.val)
+	if g.copies(o) {
+		return g.opts.Clone(o.val), nil, true
 	}
 	return o.val, o.err, o.shared
 }
@@ -275,40 +273,30 @@ func (g *Group[K, V]) copies(o *outcome[V]) bool {
 	return o.shared && o.err == nil && g.opts.Clone != nil
 }
 
-// flyHere runs a flight on its leader's goroutine, when its turn has come.
-func (f *flight[K, V]) flyHere(fn function[V]) outcome[V] {
-	if f.turn != nil {
-		<-f.turn
-	}
-	var o outcome[V]
-	f.fly(fn, &o)
-	return o
-}
-
-// fly runs the flight's function on this goroutine and lands it. If the
-// function calls runtime.Goexit, fly doesn't return; if it panics besides, and
-// the leader runs it, fly panics.
+// fly runs the flight's function on this goroutine and lands it. A panic goes
+// on if the leader runs it and the options don't say otherwise; if the function
+// calls runtime.Goexit, fly doesn't return.
 func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
-	ran := false
+	o.ending = exited
 	defer func() {
-		if !ran {
-			f.exit(o)
+		if o.ending == returned {
+			return
+		}
+		o.fail(recover())
+		group, here := f.shard.group, f.runner == nil
+		f.land(o)
+		if here && o.ending == panicked && !group.opts.Recover {
+			panic(o.err)
 		}
 	}()
-	if fn.bound != nil {
+	if fn.bound == nil {
+		o.val, o.err = fn.plain()
+	} else {
 		f.ctx.start(f.shard.group.opts.FlightTimeout)
+		o.val, o.err = fn.bound(f.ctx)
 	}
-	o.run(f.ctx, fn)
-	ran = true
+	o.ending = returned
 	f.land(o)
-}
-
-func (f *flight[K, V]) exit(o *outcome[V]) {
-	group, here := f.shard.group, f.runner == nil
-	f.land(o)
-	if here && o.ending == panicked && !group.opts.Recover {
-		panic(o.err)
-	}
 }
 
 // land ends a flight: its key leaves the table, then the outcome is handed

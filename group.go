@@ -96,7 +96,7 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 		if o.ending == returned && !o.shared {
 			return o.val, o.err, false
 		}
-		return g.result(o)
+		return g.result(&o)
 	}
 	s.Unlock()
 	c := call[K, V]{fn: function[V]{plain: fn}}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -82,28 +83,29 @@ const (
 	exited
 )
 
-// run calls fn and reports how it ended. If fn calls runtime.Goexit, run
-// doesn't return, and leaves in o that fn exited, or that it panicked while
-// exiting.
-func (o *outcome[V]) run(ctx *flightContext, fn function[V]) {
-	o.err, o.ending = ErrGoexit, exited
-	o.recovering(ctx, fn)
-	if o.ending == exited {
-		// It did return, so recover stopped a panic, although it found
-		// nothing: this is panic(nil) under GODEBUG=panicnil=1.
-		o.err, o.ending = newPanicError(nil), panicked
+// fail says that a function didn't return. It must be called by the deferred
+// function that sees this, with what recover returned to that.
+func (o *outcome[V]) fail(recovered any) {
+	if recovered == nil && (!nilPanicsAreLost() || exiting()) {
+		o.err, o.ending = ErrGoexit, exited
+	} else {
+		o.err, o.ending = newPanicError(recovered), panicked
 	}
 }
 
-func (o *outcome[V]) recovering(ctx *flightContext, fn function[V]) {
-	defer func() {
-		if o.ending == returned {
-			return
-		}
-		if value := recover(); value != nil {
-			o.err, o.ending = newPanicError(value), panicked
-		}
-	}()
-	o.val, o.err = fn.call(ctx)
-	o.ending = returned
+// nilPanicsAreLost reports whether panic(nil) panics with nil, so that recover
+// can't tell it from runtime.Goexit: it does under GODEBUG=panicnil=1.
+func nilPanicsAreLost() (lost bool) {
+	defer func() { lost = recover() == nil }()
+	var none any
+	panic(none)
+}
+
+// exiting reports whether the deferred function that called fail was called by
+// runtime.Goexit.
+func exiting() bool {
+	var caller [1]uintptr
+	runtime.Callers(4, caller[:]) // this function, fail, and the deferred one are left out
+	frame, _ := runtime.CallersFrames(caller[:]).Next()
+	return frame.Function == "runtime.Goexit"
 }
