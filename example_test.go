@@ -170,10 +170,9 @@ func ExampleOptions_cancelAbandoned() {
 func ExampleOptions_recover() {
 	g := singleflight.New(singleflight.Options[string, int]{Recover: true})
 
-	r := <-g.DoChan("orders", func() (int, error) {
-		var counts map[string]int
-		counts["orders"]++ // panics: the map is nil
-		return counts["orders"], nil
+	var config any = "8080"
+	r := <-g.DoChan("port", func() (int, error) {
+		return config.(int), nil // panics: config is a string
 	})
 
 	if p, ok := errors.AsType[*singleflight.PanicError](r.Err); ok {
@@ -181,7 +180,7 @@ func ExampleOptions_recover() {
 	}
 
 	// Output:
-	// recovered: assignment to entry in nil map
+	// recovered: interface conversion: interface {} is string, not int
 }
 
 // Two callers share a slice, and one of them changes it. With Clone each has
