@@ -6,108 +6,122 @@ import (
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A channelCaller is a caller that gets its outcome through a channel. Where
-// nothing else is said its fields are guarded by the lock of the flight's
-// shard until the flight lands; from then on they belong to the goroutine that
-// lands it.
-type channelCaller[K comparable, V any] struct {
-	flight     *flight[K, V]   // doesn't change
-	ctx        context.Context // doesn't change; nil for DoChan
-	edge       *waitfor.Call   // doesn't change
-	leads      bool            // doesn't change
-	ch         chan Result[V]
-	left       bool        // it has detached
-	stop       func() bool // ends the watch over ctx
-	prev, next *channelCaller[K, V]
+// A place is where a channel caller waits. Where nothing else is said its
+// fields are guarded by the lock of the flight's shard until the flight lands,
+// and then belong to the goroutine that lands it.
+type place[K comparable, V any] struct {
+	flight *flight[K, V]   // doesn't change
+	ch     chan Result[V]  // doesn't change
+	leads  bool            // doesn't change
+	ctx    context.Context // doesn't change; nil if the caller can't detach
+	edge   *waitfor.Call   // doesn't change
+
+	leave func()      // detach
+	stop  func() bool // ends the watch over ctx
+	left  bool        // the caller has detached
+
+	prev, next *place[K, V]
 }
 
-// channelCallers are the channel callers on a flight, in the order of their
-// arrival.
-type channelCallers[K comparable, V any] struct {
-	first, last *channelCaller[K, V]
+// newPlace returns a place for c on f.
+func (s *shard[K, V]) newPlace(f *flight[K, V], c *call[K, V]) *place[K, V] {
+	p := s.sparePlaces.take()
+	if p == nil {
+		p = new(place[K, V])
+		p.leave = p.detach
+	}
+	p.flight, p.ch, p.leads, p.edge = f, c.ch, c.leads, c.edge
+	if c.done != nil {
+		p.ctx = c.ctx
+	}
+	return p
 }
 
-func (cs *channelCallers[K, V]) add(c *channelCaller[K, V]) {
-	if cs.last == nil {
-		cs.first = c
-	} else {
-		cs.last.next, c.prev = c, cs.last
+// watch lets the caller detach when ctx ends.
+func (p *place[K, V]) watch(ctx context.Context) {
+	stop := context.AfterFunc(ctx, p.leave) // calls the user's context, so no lock is held
+	f := p.flight
+	f.shard.Lock()
+	watching := !p.left && !f.landed
+	if watching {
+		p.stop = stop
 	}
-	cs.last = c
-}
-
-func (cs *channelCallers[K, V]) remove(c *channelCaller[K, V]) {
-	if c.prev == nil {
-		cs.first = c.next
-	} else {
-		c.prev.next = c.next
-	}
-	if c.next == nil {
-		cs.last = c.prev
-	} else {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
-}
-
-// watch lets the caller detach when its context ends.
-func (c *channelCaller[K, V]) watch() {
-	// This may call methods of the user's context, so not under the lock.
-	stop := context.AfterFunc(c.ctx, c.detach)
-	s := c.flight.shard
-	s.Lock()
-	if !c.left && !c.flight.landed {
-		c.stop = stop
-		stop = nil
-	}
-	s.Unlock()
-	if stop != nil {
+	f.shard.Unlock()
+	if !watching {
 		stop()
 	}
 }
 
 // detach takes the caller off the flight, since its context has ended.
-func (c *channelCaller[K, V]) detach() {
-	if c.flight.detach(c.leads, c.edge, c) {
-		c.ch <- Result[V]{Err: c.ctx.Err()}
+func (p *place[K, V]) detach() {
+	if p.flight.detach(p.leads, p.edge, p) {
+		p.ch <- Result[V]{Err: p.ctx.Err()}
 	}
 }
 
-// send hands the outcome out to the callers. It returns when all have their
-// Results.
-func (cs channelCallers[K, V]) send(g *Group[K, V], o *outcome[V]) {
-	if cs.first != nil && g.copies(o) {
+// A line is where the channel callers of a flight wait, in the order of their
+// arrival.
+type line[K comparable, V any] struct {
+	first, last *place[K, V]
+}
+
+func (l *line[K, V]) add(p *place[K, V]) {
+	if l.last == nil {
+		l.first = p
+	} else {
+		l.last.next, p.prev = p, l.last
+	}
+	l.last = p
+}
+
+func (l *line[K, V]) remove(p *place[K, V]) {
+	if p.prev == nil {
+		l.first = p.next
+	} else {
+		p.prev.next = p.next
+	}
+	if p.next == nil {
+		l.last = p.prev
+	} else {
+		p.next.prev = p.prev
+	}
+	p.prev, p.next = nil, nil
+}
+
+// send hands the outcome out. It returns when all have their Results.
+func (l line[K, V]) send(g *Group[K, V], o *outcome[V]) {
+	if l.first != nil && g.copies(o) {
 		sent := make(chan struct{})
-		go cs.first.sendCopies(g, o.val, sent)
+		go l.first.sendCopies(g, o.val, sent)
 		<-sent
 		return
 	}
-	for c := cs.first; c != nil; c = c.next {
-		c.send(o)
+	for p := l.first; p != nil; p = p.next {
+		p.send(o)
 	}
 }
 
-func (c *channelCaller[K, V]) send(o *outcome[V]) {
-	c.ch <- Result[V]{o.val, o.err, o.shared, c.leads}
+func (p *place[K, V]) send(o *outcome[V]) {
+	p.ch <- Result[V]{o.val, o.err, o.shared, p.leads}
 }
 
-// sendCopies sends a copy of val to c and to each caller after it, and closes
+// sendCopies sends a copy of val to p and to each place after it, and closes
 // sent. It has a goroutine of its own, since Clone may end that by
-// runtime.Goexit; then another one goes on with the next caller.
-func (c *channelCaller[K, V]) sendCopies(g *Group[K, V], val V, sent chan<- struct{}) {
+// runtime.Goexit; then another one goes on with the next place.
+func (p *place[K, V]) sendCopies(g *Group[K, V], val V, sent chan<- struct{}) {
 	defer func() {
-		if c == nil {
+		if p == nil {
 			close(sent)
 		} else {
-			go c.next.sendCopies(g, val, sent)
+			go p.next.sendCopies(g, val, sent)
 		}
 	}()
-	for ; c != nil; c = c.next {
-		c.sendCopy(g, val)
+	for ; p != nil; p = p.next {
+		p.sendCopy(g, val)
 	}
 }
 
-func (c *channelCaller[K, V]) sendCopy(g *Group[K, V], val V) {
+func (p *place[K, V]) sendCopy(g *Group[K, V], val V) {
 	o := outcome[V]{shared: true, ending: exited}
 	defer func() {
 		if o.ending != returned {
@@ -116,22 +130,35 @@ func (c *channelCaller[K, V]) sendCopy(g *Group[K, V], val V) {
 		if o.ending == panicked && !g.opts.Recover {
 			crash(o.err)
 		}
-		c.send(&o)
+		p.send(&o)
 	}()
 	o.val = g.opts.Clone(val)
 	o.ending = returned
 }
 
-// release ends the watches over the callers' contexts, and lets go of what the
-// callers refer to: one of them may be part of a flight whose context somebody
-// keeps.
-func (cs channelCallers[K, V]) release() {
-	for c := cs.first; c != nil; {
-		next, stop := c.next, c.stop
-		c.ch, c.stop, c.prev, c.next = nil, nil, nil, nil
-		if stop != nil {
-			stop()
+// clear ends the watches over the callers' contexts and keeps some of the
+// places for use again: those that no watch can reach any more.
+func (l line[K, V]) clear(s *shard[K, V]) {
+	var spare *place[K, V]
+	for n := 0; l.first != nil; {
+		p := l.first
+		l.first = p.next
+		reachable := p.ctx != nil && (p.stop == nil || !p.stop())
+		if !reachable && n < maxSpares {
+			*p = place[K, V]{leave: p.leave, next: spare}
+			spare = p
+			n++
 		}
-		c = next
+	}
+	if spare == nil {
+		return
+	}
+	s.Lock()
+	defer s.Unlock()
+	for spare != nil {
+		next := spare.next
+		spare.next = nil
+		s.sparePlaces.give(spare)
+		spare = next
 	}
 }

@@ -25,15 +25,13 @@ type flight[K comparable, V any] struct {
 	cancelled bool // abandoned and cancelled: joined by nobody any more
 	landed    bool // or dropped
 
-	handout  *handout[V] // where blocking callers wait; made by the first that needs it
-	channels channelCallers[K, V]
-	runner   *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
+	handout *handout[V]   // where blocking callers wait; made by the first that needs it
+	line    line[K, V]    // where channel callers wait
+	runner  *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
 
 	successor   *flight[K, V] // waits for this flight, which was cancelled
 	predecessor *flight[K, V] // this flight waits for it
 	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
-
-	spare *flight[K, V] // the next one to be used again
 }
 
 // A function is what the caller wants done: plain for Do and DoChan, bound to
@@ -48,8 +46,7 @@ type function[V any] struct {
 type runner[K comparable, V any] struct {
 	flight *flight[K, V]
 	fn     function[V]
-	start  func()
-	spare  *runner[K, V] // the next one to be used again
+	start  func() // run
 }
 
 func (r *runner[K, V]) run() {
@@ -72,7 +69,7 @@ type call[K comparable, V any] struct {
 	leads   bool
 	edge    *waitfor.Call // lets the flight from wait for flight
 	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
-	channel *channelCaller[K, V]
+	place   *place[K, V]  // of a channel caller
 	runner  *runner[K, V] // to be started
 }
 
@@ -105,8 +102,8 @@ func (g *Group[K, V]) arrive(key K, c *call[K, V]) error {
 	if c.runner != nil {
 		go c.runner.start()
 	}
-	if c.channel != nil && c.done != nil {
-		c.channel.watch()
+	if c.place != nil && c.done != nil {
+		c.place.watch(c.ctx)
 	}
 	return nil
 }
@@ -120,13 +117,11 @@ func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.
 	if f == nil {
 		if c.ctx == nil {
 			f = s.newFlight(hash, key)
-			f.lead(c, nil)
 		} else {
-			withContext := s.newContextFlight(hash, key, c.ctx)
-			f = &withContext.flight
-			f.lead(c, &withContext.leader)
+			f = s.newContextFlight(hash, key, c.ctx)
 		}
 		s.flights.Insert(&f.Entry)
+		f.lead(c)
 		return waitfor.Granted, nil
 	}
 	if joinable := f.joinable(); joinable != nil {
@@ -144,17 +139,14 @@ func (f *flight[K, V]) joinable() *flight[K, V] {
 	return f
 }
 
-// lead makes c the leader of a flight that was made for it. A channel caller's
-// place is made if it is nil.
-func (f *flight[K, V]) lead(c *call[K, V], place *channelCaller[K, V]) {
+// lead makes c the leader of a flight that was made for it.
+func (f *flight[K, V]) lead(c *call[K, V]) {
 	c.flight, c.leads = f, true
-	if !c.apart() {
-		return
+	if c.apart() {
+		f.runner = f.shard.newRunner(f, c.fn)
+		c.runner = f.runner
+		f.admit(c)
 	}
-	f.runner = f.shard.newRunner()
-	f.runner.flight, f.runner.fn = f, c.fn
-	c.runner = f.runner
-	f.admit(c, place)
 }
 
 // join puts c on a flight that another caller leads. For the results see
@@ -174,7 +166,7 @@ func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *wa
 	f.callers++
 	f.joined++
 	c.flight = f
-	f.admit(c, nil)
+	f.admit(c)
 	return waitfor.Granted, nil
 }
 
@@ -188,8 +180,8 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 	if verdict, unknown = waitfor.Succeed(c.from, &f.ctx.node, &successor.ctx.node); verdict != waitfor.Granted {
 		return verdict, unknown
 	}
-	f.successor, successor.predecessor = &successor.flight, f
-	successor.lead(c, &successor.leader)
+	f.successor, successor.predecessor = successor, f
+	successor.lead(c)
 	c.runner = nil // the landing of f starts it
 	if !c.apart() {
 		successor.turn = make(chan struct{})
@@ -198,17 +190,13 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 }
 
 // admit prepares the way in which c gets the outcome.
-func (f *flight[K, V]) admit(c *call[K, V], place *channelCaller[K, V]) {
+func (f *flight[K, V]) admit(c *call[K, V]) {
 	if c.ch == nil {
 		c.handout = f.waitable()
-		return
+	} else {
+		c.place = f.shard.newPlace(f, c)
+		f.line.add(c.place)
 	}
-	if place == nil {
-		place = new(channelCaller[K, V])
-	}
-	*place = channelCaller[K, V]{flight: f, ctx: c.ctx, edge: c.edge, leads: c.leads, ch: c.ch}
-	f.channels.add(place)
-	c.channel = place
 }
 
 // A handout is where a flight leaves its outcome for those who wait. It is
@@ -308,30 +296,31 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	s := f.shard
 	s.Lock()
 	s.flights.Remove(&f.Entry)
-	if f.ctx == nil && f.handout == nil && f.channels.first == nil {
-		s.recycle(f)
+	if f.ctx == nil && f.handout == nil && f.line.first == nil {
+		f.Clear()
+		s.spareFlights.give(f)
 		s.Unlock()
 		return
 	}
 	o.shared = f.joined > 0
 	group := s.group
-	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || f.channels.first != nil) {
+	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || f.line.first != nil) {
 		s.Unlock()
 		crash(o.err)
 	}
 	successor := f.letGo()
-	handout, channels := f.disembark()
+	handout, line := f.disembark()
 	s.Unlock()
 
 	if successor != nil {
 		successor.depart()
 	}
-	channels.send(group, o)
+	line.send(group, o)
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
 	}
-	channels.release()
+	line.clear(s)
 }
 
 // letGo takes the successor off a flight that lands, and puts it in its place
@@ -361,21 +350,21 @@ func (f *flight[K, V]) depart() {
 
 // disembark marks a flight as landed, lets go of all that it refers to but its
 // context, and returns those who wait for the outcome.
-func (f *flight[K, V]) disembark() (*handout[V], channelCallers[K, V]) {
-	handout, channels := f.handout, f.channels
-	f.handout, f.channels = nil, channelCallers[K, V]{}
+func (f *flight[K, V]) disembark() (*handout[V], line[K, V]) {
+	handout, waiting := f.handout, f.line
+	f.handout, f.line = nil, line[K, V]{}
 	if f.runner != nil {
 		f.shard.recycleRunner(f.runner)
 		f.runner = nil
 	}
+	f.Clear()
 	if f.ctx == nil && f.joined == 0 {
-		f.shard.recycle(f)
-		return handout, channels
+		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it
+		return handout, waiting
 	}
 	f.landed = true
-	f.Clear()
 	if f.ctx != nil {
 		f.ctx.node.Land()
 	}
-	return handout, channels
+	return handout, waiting
 }

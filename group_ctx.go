@@ -84,9 +84,9 @@ func ended(ctx context.Context) error {
 }
 
 // detach takes a caller off a flight because its context has ended. It reports
-// false if the flight has landed before: then the caller gets the outcome. For
-// a blocking caller channel is nil.
-func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, channel *channelCaller[K, V]) bool {
+// false if the flight has landed before: then the caller gets the outcome. A
+// blocking caller has no place.
+func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, place *place[K, V]) bool {
 	s := f.shard
 	s.Lock()
 	if f.landed {
@@ -100,9 +100,9 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, channel *channelCa
 	if edge != nil {
 		edge.Leave()
 	}
-	if channel != nil {
-		f.channels.remove(channel)
-		channel.left, channel.stop = true, nil
+	if place != nil {
+		f.line.remove(place)
+		place.left, place.stop = true, nil
 	}
 	if f.callers == 0 {
 		f.abandon()
@@ -137,12 +137,10 @@ func (f *flight[K, V]) abandon() {
 	}
 }
 
-// A contextFlight is a flight whose function gets a context. The two are one
-// allocation, together with what a leader needs that waits for a channel.
+// A contextFlight is a flight and its context in one allocation.
 type contextFlight[K comparable, V any] struct {
 	flight[K, V]
 	flightContext
-	leader channelCaller[K, V]
 }
 
 // A flightContext is the context that a flight's function gets: the leader's

@@ -37,27 +37,44 @@ type shard[K comparable, V any] struct {
 	flights inflight.Table[K, flight[K, V]]
 	group   *Group[K, V]
 
-	// Landed flights and idle runners, to be used again.
-	spareFlights *flight[K, V]
-	spareRunners *runner[K, V]
-	flightsSpare int
-	runnersSpare int
+	spareFlights spares[flight[K, V]]
+	spareRunners spares[runner[K, V]]
+	sparePlaces  spares[place[K, V]]
 
 	_ [128]byte // keeps neighbours on cache lines of their own
 }
 
-// maxSpare bounds each list of what is to be used again.
-const maxSpare = 32
+// spares are a few objects to be used again, so that a call that nobody joins
+// allocates nothing for the group's own sake.
+type spares[T any] struct{ list []*T }
+
+// maxSpares bounds each kind of spares: a burst must not leave its memory here.
+const maxSpares = 32
+
+// take returns a spare, or nil.
+func (s *spares[T]) take() *T {
+	last := len(s.list) - 1
+	if last < 0 {
+		return nil
+	}
+	spare := s.list[last]
+	s.list[last] = nil
+	s.list = s.list[:last]
+	return spare
+}
+
+func (s *spares[T]) give(spare *T) {
+	if len(s.list) < maxSpares {
+		s.list = append(s.list, spare)
+	}
+}
 
 // newFlight returns a flight for a leader without a context. It isn't in the
 // table yet.
 func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
-	f := s.spareFlights
+	f := s.spareFlights.take()
 	if f == nil {
 		f = &flight[K, V]{shard: s}
-	} else {
-		s.spareFlights, f.spare = f.spare, nil
-		s.flightsSpare--
 	}
 	f.Init(hash, key, f)
 	f.callers = 1
@@ -67,7 +84,7 @@ func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
 // newContextFlight returns a flight with a context and a place in the graph of
 // which flight waits for which. It isn't in the table yet. Its leader's context
 // is nil for a successor that Do or DoChan leads.
-func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Context) *contextFlight[K, V] {
+func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
 	f := new(contextFlight[K, V])
 	f.node.Leader = leader
 	f.node.Home = &s.group.home
@@ -75,35 +92,21 @@ func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Contex
 	f.shard = s
 	f.Init(hash, key, &f.flight)
 	f.callers = 1
-	return f
+	return &f.flight
 }
 
-// recycle keeps a landed flight for use again. Only its leader, a Do or
-// DoChan caller, was ever on it.
-func (s *shard[K, V]) recycle(f *flight[K, V]) {
-	f.Clear()
-	if s.flightsSpare < maxSpare {
-		f.spare, s.spareFlights = s.spareFlights, f
-		s.flightsSpare++
-	}
-}
-
-func (s *shard[K, V]) newRunner() *runner[K, V] {
-	r := s.spareRunners
+// newRunner returns a runner for f.
+func (s *shard[K, V]) newRunner(f *flight[K, V], fn function[V]) *runner[K, V] {
+	r := s.spareRunners.take()
 	if r == nil {
 		r = new(runner[K, V])
 		r.start = r.run
-		return r
 	}
-	s.spareRunners, r.spare = r.spare, nil
-	s.runnersSpare--
+	r.flight, r.fn = f, fn
 	return r
 }
 
 func (s *shard[K, V]) recycleRunner(r *runner[K, V]) {
 	r.flight, r.fn = nil, function[V]{}
-	if s.runnersSpare < maxSpare {
-		r.spare, s.spareRunners = s.spareRunners, r
-		s.runnersSpare++
-	}
+	s.spareRunners.give(r)
 }
