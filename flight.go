@@ -296,7 +296,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	s := f.shard
 	s.Lock()
 	s.flights.Remove(&f.Entry)
-	if f.ctx == nil && f.handout == nil && f.line.first == nil {
+	if f.joined == 0 && f.handout == nil && f.runner == nil && f.ctx == nil {
 		f.Clear()
 		s.spareFlights.give(f)
 		s.Unlock()
