@@ -15,6 +15,7 @@ type place[K comparable, V any] struct {
 	leads  bool            // doesn't change
 	ctx    context.Context // doesn't change; nil if the caller can't detach
 	edge   *waitfor.Call   // doesn't change
+	trace  *tracing[K]     // doesn't change; the flight's
 
 	leave func()      // detach
 	stop  func() bool // ends the watch over ctx
@@ -30,7 +31,7 @@ func (s *shard[K, V]) newPlace(f *flight[K, V], c *call[K, V]) *place[K, V] {
 		p = new(place[K, V])
 		p.leave = p.detach
 	}
-	p.flight, p.ch, p.leads, p.edge = f, c.ch, c.leads, c.edge
+	p.flight, p.ch, p.leads, p.edge, p.trace = f, c.ch, c.leads, c.edge, c.trace
 	if c.done != nil {
 		p.ctx = c.ctx
 	}
@@ -55,7 +56,11 @@ func (p *place[K, V]) watch(ctx context.Context) {
 // detach takes the caller off the flight, since its context has ended.
 func (p *place[K, V]) detach() {
 	if p.flight.detach(p.leads, p.edge, p) {
-		p.ch <- Result[V]{Err: p.ctx.Err()}
+		err := p.ctx.Err()
+		p.ch <- Result[V]{Err: err}
+		if p.trace != nil {
+			p.trace.detached(p.ctx, err)
+		}
 	}
 }
 

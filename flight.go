@@ -3,6 +3,7 @@ package singleflight
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
@@ -20,10 +21,13 @@ type flight[K comparable, V any] struct {
 	shard *shard[K, V]   // doesn't change
 	ctx   *flightContext // doesn't change; nil if neither a context nor a successor is involved
 
-	callers   int  // on the flight now
-	joined    int  // that ever joined, so without the leader
-	cancelled bool // abandoned and cancelled: joined by nobody any more
-	landed    bool // or dropped
+	callers   int         // on the flight now
+	joined    int         // that ever joined, so without the leader
+	plain     bool        // led by Do, and nobody else has touched it
+	cancelled bool        // abandoned and cancelled: joined by nobody any more
+	landed    bool        // or dropped
+	since     time.Time   // see Flight
+	trace     *tracing[K] // nil if the group has no Trace
 
 	handout *handout[V]   // where blocking callers wait; made by the first that needs it
 	line    line[K, V]    // where channel callers wait
@@ -71,6 +75,7 @@ type call[K comparable, V any] struct {
 	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
 	place   *place[K, V]  // of a channel caller
 	runner  *runner[K, V] // to be started
+	trace   *tracing[K]   // the flight's
 }
 
 // apart reports whether a flight that this call leads runs on a goroutine of
@@ -102,6 +107,9 @@ func (g *Group[K, V]) arrive(key K, c *call[K, V]) error {
 	if c.runner != nil {
 		go c.runner.start()
 	}
+	if c.trace != nil && !c.leads {
+		c.traceJoin()
+	}
 	if c.place != nil && c.done != nil {
 		c.place.watch(c.ctx)
 	}
@@ -120,7 +128,7 @@ func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.
 		} else {
 			f = s.newContextFlight(hash, key, c.ctx)
 		}
-		s.flights.Insert(&f.Entry)
+		s.launch(f)
 		f.lead(c)
 		return waitfor.Granted, nil
 	}
@@ -141,8 +149,9 @@ func (f *flight[K, V]) joinable() *flight[K, V] {
 
 // lead makes c the leader of a flight that was made for it.
 func (f *flight[K, V]) lead(c *call[K, V]) {
-	c.flight, c.leads = f, true
+	c.flight, c.leads, c.trace = f, true, f.trace
 	if c.apart() {
+		f.plain = false
 		f.runner = f.shard.newRunner(f, c.fn)
 		c.runner = f.runner
 		f.admit(c)
@@ -165,7 +174,11 @@ func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *wa
 	}
 	f.callers++
 	f.joined++
-	c.flight = f
+	f.shard.counters.joined++
+	if f.joined == 1 {
+		f.knownSince(time.Now())
+	}
+	c.flight, c.trace = f, f.trace
 	f.admit(c)
 	return waitfor.Granted, nil
 }
@@ -181,6 +194,8 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 		return verdict, unknown
 	}
 	f.successor, successor.predecessor = successor, f
+	f.shard.counters.led++
+	f.shard.counters.waiting++
 	successor.lead(c)
 	c.runner = nil // the landing of f starts it
 	if !c.apart() {
@@ -211,6 +226,7 @@ type handout[V any] struct {
 func (f *flight[K, V]) waitable() *handout[V] {
 	if f.handout == nil {
 		f.handout = &handout[V]{done: make(chan struct{})}
+		f.plain = false
 	}
 	return f.handout
 }
@@ -235,7 +251,11 @@ func (c *call[K, V]) wait() (v V, err error, shared bool) {
 	case <-c.handout.done:
 	case <-c.done:
 		if c.flight.detach(c.leads, c.edge, nil) {
-			return v, c.ctx.Err(), false
+			err := c.ctx.Err()
+			if c.trace != nil {
+				c.trace.detached(c.ctx, err)
+			}
+			return v, err, false
 		}
 		<-c.handout.done // it has landed
 	}
@@ -271,20 +291,36 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 			return
 		}
 		o.fail(recover())
+		f.shard.countPanic()
 		group, here := f.shard.group, f.runner == nil
 		f.land(o)
 		if here && o.ending == panicked && !group.opts.Recover {
 			panic(o.err)
 		}
 	}()
-	if fn.bound == nil {
+	if fn.bound == nil && f.trace == nil {
 		o.val, o.err = fn.plain()
 	} else {
-		f.ctx.start(f.shard.group.opts.FlightTimeout)
-		o.val, o.err = fn.bound(f.ctx)
+		o.val, o.err = f.call(fn)
 	}
 	o.ending = returned
 	f.land(o)
+}
+
+// call calls the flight's function with its context.
+func (f *flight[K, V]) call(fn function[V]) (V, error) {
+	ctx := context.Background()
+	if fn.bound != nil {
+		f.ctx.start(f.shard.group.opts.FlightTimeout)
+		ctx = f.ctx
+	}
+	if f.trace != nil {
+		ctx = f.trace.started(ctx)
+	}
+	if fn.bound != nil {
+		return fn.bound(ctx)
+	}
+	return fn.plain()
 }
 
 // land ends a flight: its key leaves the table, then the outcome is handed
@@ -296,7 +332,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	s := f.shard
 	s.Lock()
 	s.flights.Remove(&f.Entry)
-	if f.joined == 0 && f.handout == nil && f.runner == nil && f.ctx == nil {
+	if f.plain {
 		f.Clear()
 		s.spareFlights.give(f)
 		s.Unlock()
@@ -309,6 +345,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		crash(o.err)
 	}
 	successor := f.letGo()
+	callers, detached, trace := 1+f.joined, 1+f.joined-f.callers, f.trace
 	handout, line := f.disembark()
 	s.Unlock()
 
@@ -321,6 +358,9 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		close(handout.done)
 	}
 	line.clear(s)
+	if trace != nil {
+		trace.landed(callers, detached, o.err)
+	}
 }
 
 // letGo takes the successor off a flight that lands, and puts it in its place
@@ -331,6 +371,7 @@ func (f *flight[K, V]) letGo() *flight[K, V] {
 		return nil
 	}
 	f.successor, successor.predecessor = nil, nil
+	f.shard.counters.waiting--
 	if f.Aside() {
 		f.shard.flights.InsertAside(&successor.Entry)
 	} else {
@@ -352,7 +393,7 @@ func (f *flight[K, V]) depart() {
 // context, and returns those who wait for the outcome.
 func (f *flight[K, V]) disembark() (*handout[V], line[K, V]) {
 	handout, waiting := f.handout, f.line
-	f.handout, f.line = nil, line[K, V]{}
+	f.handout, f.line, f.trace, f.since = nil, line[K, V]{}, nil, time.Time{}
 	if f.runner != nil {
 		f.shard.recycleRunner(f.runner)
 		f.runner = nil

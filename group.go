@@ -89,7 +89,7 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	s.Lock()
 	if s.flights.Find(hash, key) == nil {
 		f := s.newFlight(hash, key)
-		s.flights.Insert(&f.Entry)
+		s.launch(f)
 		s.Unlock()
 		var o outcome[V]
 		f.fly(function[V]{plain: fn}, &o)
@@ -166,14 +166,10 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	t := g.table.Load()
-	if t == nil {
-		return nil
-	}
 	if from := waitfor.Of(ctx); from != nil && waitfor.Holds(&g.home, from) {
 		return ErrDeadlock
 	}
-	for _, landed := range t.landings() {
+	for _, landed := range g.landings() {
 		select {
 		case <-landed:
 		case <-ctx.Done():
@@ -185,9 +181,8 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 
 // landings returns a channel for each flight in the air, which is closed when
 // that has landed.
-func (t *table[K, V]) landings() (landed []<-chan struct{}) {
-	for i := range t.shards {
-		s := &t.shards[i]
+func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
+	for s := range g.parts() {
 		s.Lock()
 		for f := range s.flights.All() {
 			for ; f != nil; f = f.successor {

@@ -94,6 +94,7 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, place *place[K, V]
 		return false
 	}
 	f.callers--
+	s.counters.detached++
 	if leads {
 		f.ctx.node.LeaderLeft()
 	}
@@ -117,8 +118,11 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, place *place[K, V]
 // options say so. It lets go of the shard's lock.
 func (f *flight[K, V]) abandon() {
 	s := f.shard
+	s.counters.abandoned++
 	switch {
 	case f.predecessor != nil:
+		s.counters.waiting--
+		s.counters.dropped++
 		f.predecessor.successor = nil
 		f.predecessor.ctx.node.DropSuccessor()
 		f.predecessor = nil

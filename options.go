@@ -42,6 +42,10 @@ type Options[K comparable, V any] struct {
 	// crashes the process and Goexit is received as ErrGoexit, for this
 	// caller alone; with Recover the panic is received as a *PanicError.
 	Clone func(V) V
+
+	// Trace holds hooks that are called as flights start, are joined, lose a
+	// caller and land.
+	Trace *Trace[K]
 }
 
 // New returns a group with the given options. It panics if

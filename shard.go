@@ -2,6 +2,7 @@ package singleflight
 
 import (
 	"context"
+	"iter"
 	"sync"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
@@ -24,6 +25,22 @@ func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
 	return t
 }
 
+// parts returns the parts of the group's table, of which there are none before
+// its first call.
+func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
+	return func(yield func(*shard[K, V]) bool) {
+		t := g.table.Load()
+		if t == nil {
+			return
+		}
+		for i := range t.shards {
+			if !yield(&t.shards[i]) {
+				return
+			}
+		}
+	}
+}
+
 // shard returns the part of the table that holds the keys with this hash. The
 // high bits choose it, since the low bits choose the bucket inside.
 func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
@@ -34,8 +51,9 @@ func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
 // runs under that lock. A flight and its successors are in one shard for life.
 type shard[K comparable, V any] struct {
 	sync.Mutex
-	flights inflight.Table[K, flight[K, V]]
-	group   *Group[K, V]
+	group    *Group[K, V]
+	flights  inflight.Table[K, flight[K, V]]
+	counters counters
 
 	spareFlights spares[flight[K, V]]
 	spareRunners spares[runner[K, V]]
@@ -78,6 +96,11 @@ func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
 	}
 	f.Init(hash, key, f)
 	f.callers = 1
+	f.plain = true
+	if hooks := s.group.opts.Trace; hooks != nil {
+		f.plain = false
+		f.trace = newTracing(hooks, key)
+	}
 	return f
 }
 
@@ -92,7 +115,21 @@ func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Contex
 	f.shard = s
 	f.Init(hash, key, &f.flight)
 	f.callers = 1
+	f.trace = newTracing(s.group.opts.Trace, key)
 	return &f.flight
+}
+
+// launch puts a new flight into the table.
+func (s *shard[K, V]) launch(f *flight[K, V]) {
+	s.flights.Insert(&f.Entry)
+	s.counters.led++
+}
+
+// countPanic counts a flight that ended in a panic or Goexit.
+func (s *shard[K, V]) countPanic() {
+	s.Lock()
+	defer s.Unlock()
+	s.counters.panics++
 }
 
 // newRunner returns a runner for f.

@@ -1,0 +1,128 @@
+package singleflight
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Stats are a group's counters since its first call. They are exact when no
+// call is on its way in or out; each but InFlight only grows. Then Calls is
+// Flights + Joined + Dropped.
+type Stats struct {
+	Calls     uint64 // calls that led or joined a flight
+	Flights   uint64 // functions run
+	Joined    uint64 // calls that joined another caller's flight: the work spared
+	Detached  uint64 // callers that left before the landing
+	Abandoned uint64 // times that a flight lost its last caller
+	Dropped   uint64 // successors that never ran
+	Panics    uint64 // flights that ended in a panic or Goexit
+	InFlight  int    // flights running or waiting now
+}
+
+// Stats returns the group's counters. A call that is refused, or whose context
+// is done before it begins, counts nowhere.
+func (g *Group[K, V]) Stats() Stats {
+	var stats Stats
+	for s := range g.parts() {
+		s.Lock()
+		s.counters.addTo(&stats)
+		stats.InFlight += s.flights.Len() + int(s.counters.waiting)
+		s.Unlock()
+	}
+	return stats
+}
+
+// counters are one shard's part of the Stats, guarded by its lock.
+type counters struct {
+	led       uint64 // calls that led a flight, or a successor
+	joined    uint64
+	detached  uint64
+	abandoned uint64
+	dropped   uint64
+	panics    uint64
+	waiting   uint64 // successors that wait now
+}
+
+func (c *counters) addTo(stats *Stats) {
+	stats.Calls += c.led + c.joined
+	stats.Flights += c.led - c.dropped - c.waiting
+	stats.Joined += c.joined
+	stats.Detached += c.detached
+	stats.Abandoned += c.abandoned
+	stats.Dropped += c.dropped
+	stats.Panics += c.panics
+}
+
+// A Flight is a flight in the air, as [Group.InFlight] found it.
+type Flight[K comparable] struct {
+	Key       K
+	Callers   int         // on the flight now
+	State     FlightState // Running, Waiting, Abandoned or Cancelled
+	Forgotten bool        // by Forget or ForgetUnshared
+	Since     time.Time   // when a second caller joined it or InFlight first listed it, whichever came first: it is at least this old
+}
+
+// A FlightState is what a flight in the air is doing.
+type FlightState int
+
+const (
+	Running   FlightState = iota // its function runs, or is about to
+	Waiting                      // a successor, for a cancelled flight to land
+	Abandoned                    // it runs, and its last caller has detached
+	Cancelled                    // it runs, was abandoned, and its context is cancelled
+)
+
+var flightStates = [...]string{"Running", "Waiting", "Abandoned", "Cancelled"}
+
+// String returns the name of the state.
+func (s FlightState) String() string {
+	if s < 0 || int(s) >= len(flightStates) {
+		return fmt.Sprintf("FlightState(%d)", int(s))
+	}
+	return flightStates[s]
+}
+
+// InFlight returns the flights in the air, longest known first. It takes time
+// for each of them, and holds up calls meanwhile, but no longer than it takes
+// to copy.
+func (g *Group[K, V]) InFlight() []Flight[K] {
+	now := time.Now()
+	var list []Flight[K]
+	for s := range g.parts() {
+		s.Lock()
+		list = slices.Grow(list, s.flights.Len()+int(s.counters.waiting))
+		for f := range s.flights.All() {
+			forgotten := f.Aside()
+			for ; f != nil; f = f.successor {
+				f.knownSince(now)
+				list = append(list, Flight[K]{f.Key(), f.callers, f.state(), forgotten, f.since})
+			}
+		}
+		s.Unlock()
+	}
+	slices.SortStableFunc(list, func(a, b Flight[K]) int { return a.Since.Compare(b.Since) })
+	return list
+}
+
+// knownSince stamps a flight that has no time yet. A stamp for every flight
+// would cost more than an unshared Do.
+func (f *flight[K, V]) knownSince(now time.Time) {
+	if f.since.IsZero() {
+		f.since = now
+		f.plain = false
+	}
+}
+
+func (f *flight[K, V]) state() FlightState {
+	switch {
+	case f.predecessor != nil:
+		return Waiting
+	case f.cancelled:
+		return Cancelled
+	case f.callers == 0:
+		return Abandoned
+	default:
+		return Running
+	}
+}
