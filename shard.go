@@ -3,26 +3,38 @@ package singleflight
 import (
 	"context"
 	"iter"
+	"math/bits"
+	"runtime"
 	"sync"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
 )
 
-// shards is how many independently locked parts a group's table has. It is a
-// power of two.
-const shards = 1
+// shardsPerProcessor is how many independently locked parts a group's table
+// has for each processor that runs goroutines when the group is first used.
+const shardsPerProcessor = 4
 
 // A table is the part of a group that its first call makes.
 type table[K comparable, V any] struct {
-	shards [shards]shard[K, V]
+	shards []shard[K, V] // a power of two of them
 }
 
 func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
-	t := new(table[K, V])
+	n := 1
+	if processors := runtime.GOMAXPROCS(0); processors > 1 {
+		n = shardsPerProcessor << bits.Len(uint(processors-1))
+	}
+	t := &table[K, V]{make([]shard[K, V], n)}
 	for i := range t.shards {
 		t.shards[i].group = g
 	}
 	return t
+}
+
+// shard returns the part of the table that holds the keys with this hash. The
+// high bits choose it, since the low bits choose the bucket inside.
+func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
+	return &t.shards[hash>>32&uint64(len(t.shards)-1)]
 }
 
 // parts returns the parts of the group's table, of which there are none before
@@ -39,12 +51,6 @@ func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
 			}
 		}
 	}
-}
-
-// shard returns the part of the table that holds the keys with this hash. The
-// high bits choose it, since the low bits choose the bucket inside.
-func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
-	return &t.shards[hash>>32%shards]
 }
 
 // A shard is a part of a group's table, with its lock. Nothing of the user's

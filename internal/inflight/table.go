@@ -58,7 +58,13 @@ func (e *Entry[K, F]) Clear() {
 type Table[K comparable, F any] struct {
 	buckets []*Entry[K, F] // none, or a power of two of them
 	n       int
-	asides  uint64 // how many entries were ever set aside: the hash of the next one
+
+	// While the table changes its size, old has the buckets that it had
+	// before. Those below moved are empty: their entries are in buckets.
+	old   []*Entry[K, F]
+	moved int
+
+	asides uint64 // how many entries were ever set aside
 }
 
 // Len returns the number of entries, those set aside included.
@@ -66,7 +72,7 @@ func (t *Table[K, F]) Len() int { return t.n }
 
 // Find returns the flight whose entry has the key and wasn't set aside, or nil.
 func (t *Table[K, F]) Find(hash uint64, key K) *F {
-	if len(t.buckets) == 0 {
+	if t.n == 0 {
 		return nil
 	}
 	for e := *t.bucket(hash); e != nil; e = e.next {
@@ -80,10 +86,10 @@ func (t *Table[K, F]) Find(hash uint64, key K) *F {
 // Insert adds an entry. The caller has made sure that Find finds none with its
 // key.
 func (t *Table[K, F]) Insert(e *Entry[K, F]) {
-	if t.n >= len(t.buckets) {
-		t.resize(max(2*len(t.buckets), minBuckets))
-	}
 	t.n++
+	if t.n > len(t.buckets) || t.old != nil {
+		t.grow()
+	}
 	t.link(e)
 }
 
@@ -106,9 +112,8 @@ func (t *Table[K, F]) SetAside(e *Entry[K, F]) {
 func (t *Table[K, F]) Remove(e *Entry[K, F]) {
 	t.unlink(e)
 	t.n--
-	// A quarter of this size would hold them: half of it leaves room to grow.
-	if len(t.buckets) > minBuckets && t.n < len(t.buckets)/8 {
-		t.resize(len(t.buckets) / 2)
+	if len(t.buckets) > minBuckets {
+		t.shrink()
 	}
 }
 
@@ -116,10 +121,12 @@ func (t *Table[K, F]) Remove(e *Entry[K, F]) {
 // meanwhile.
 func (t *Table[K, F]) All() iter.Seq[*F] {
 	return func(yield func(*F) bool) {
-		for _, e := range t.buckets {
-			for ; e != nil; e = e.next {
-				if !yield(e.flight) {
-					return
+		for _, buckets := range [][]*Entry[K, F]{t.old, t.buckets} {
+			for _, e := range buckets {
+				for ; e != nil; e = e.next {
+					if !yield(e.flight) {
+						return
+					}
 				}
 			}
 		}
@@ -135,6 +142,11 @@ func (t *Table[K, F]) hide(e *Entry[K, F]) {
 }
 
 func (t *Table[K, F]) bucket(hash uint64) **Entry[K, F] {
+	if t.old != nil {
+		if i := hash & uint64(len(t.old)-1); i >= uint64(t.moved) {
+			return &t.old[i]
+		}
+	}
 	return &t.buckets[hash&uint64(len(t.buckets)-1)]
 }
 
@@ -153,14 +165,56 @@ func (t *Table[K, F]) unlink(e *Entry[K, F]) {
 	e.next = nil
 }
 
+// The table changes its size a few buckets at a time, with each insertion and
+// removal, so that none of them takes long. These are enough to be done before
+// the size has to change again.
+const (
+	movedPerInsert = 4
+	movedPerRemove = 32
+)
+
+// grow makes room for an entry more.
+func (t *Table[K, F]) grow() {
+	t.move(movedPerInsert)
+	if t.n > len(t.buckets) {
+		t.resize(max(2*len(t.buckets), minBuckets))
+	}
+}
+
+// shrink gives room back, if a quarter of it would do.
+func (t *Table[K, F]) shrink() {
+	if t.n == 0 {
+		t.old, t.buckets = nil, make([]*Entry[K, F], minBuckets)
+		return
+	}
+	t.move(movedPerRemove)
+	if t.old == nil && t.n < len(t.buckets)/8 {
+		t.resize(len(t.buckets) / 2)
+	}
+}
+
+// resize begins to move the entries to another number of buckets.
 func (t *Table[K, F]) resize(buckets int) {
-	old := t.buckets
+	t.move(len(t.old))
+	if len(t.buckets) > 0 {
+		t.old, t.moved = t.buckets, 0
+	}
 	t.buckets = make([]*Entry[K, F], buckets)
-	for _, e := range old {
+}
+
+// move moves the entries of some old buckets to where they belong now.
+func (t *Table[K, F]) move(buckets int) {
+	for ; buckets > 0 && t.old != nil; buckets-- {
+		e := t.old[t.moved]
+		t.old[t.moved] = nil
+		t.moved++
 		for e != nil {
 			next := e.next
 			t.link(e)
 			e = next
+		}
+		if t.moved == len(t.old) {
+			t.old = nil
 		}
 	}
 }
