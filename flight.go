@@ -89,6 +89,11 @@ func (g *Group[K, V]) arrive(key K, c *call[K, V]) error {
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
+	return s.arrive(hash, key, c)
+}
+
+// arrive is the rest of Group.arrive. The lock is held, and let go of.
+func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 	verdict, unknown := s.board(hash, key, c)
 	for verdict == waitfor.Unknown {
 		s.Unlock() // contexts are the user's: they are asked without it
