@@ -45,7 +45,7 @@ func SVG(w io.Writer, series []Series) error {
 		if err != nil {
 			return err
 		}
-		p.X.Min, p.X.Max = 0, max(seconds, 1e-3)
+		p.X.Min, p.X.Max = 0, seconds
 		p.Y.Min, p.Y.Max = 0, float64(running)
 		if i == len(series)-1 {
 			p.X.Label.Text = "seconds"

@@ -57,10 +57,7 @@ func (t *Tree) Read(ctx context.Context, each func(*File) error) error {
 			select {
 			case places <- place:
 			case <-ctx.Done():
-				if err := parsers.Wait(); err != nil {
-					return err
-				}
-				return ctx.Err()
+				return parsers.Wait()
 			}
 			parsers.Go(func() error {
 				defer close(place)
@@ -84,7 +81,7 @@ func (t *Tree) Read(ctx context.Context, each func(*File) error) error {
 				return err
 			}
 		}
-		return nil
+		return ctx.Err() // if it ended, there are files that never got a place
 	})
 	return group.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,23 @@ func TestTermsAndSize(t *testing.T) {
 	}
 }
 
+func TestTermsThatTellNothingComeLast(t *testing.T) {
+	root := t.TempDir()
+	var text strings.Builder
+	text.WriteString("package p\n\nvar SeldomA, SeldomB int\n")
+	for i := range 98 {
+		fmt.Fprintf(&text, "\nvar Common_%d int\n", i)
+	}
+	put(t, filepath.Join(root, "p.go"), text.String())
+	terms, err := open(t, root, t.TempDir()).Terms(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(terms, " "); got != "seldom common" {
+		t.Errorf("the terms are %q, want seldom common", got)
+	}
+}
+
 // files are the names of what is in a folder.
 func files(t *testing.T, folder string) []string {
 	t.Helper()
@@ -210,6 +228,13 @@ func TestCache(t *testing.T) {
 			}
 			text[len(text)/2] ^= 1
 			put(t, cached, string(text))
+		}, database.Broken},
+		{"one letter changed", func(t *testing.T, _, cached string) {
+			text, err := os.ReadFile(cached)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, cached, strings.ReplaceAll(string(text), "what a customer pays", "what a customer says"))
 		}, database.Broken},
 		{"another program's database", func(t *testing.T, _, cached string) {
 			if err := os.Remove(cached); err != nil {
@@ -298,6 +323,11 @@ func TestNothingIsLeftOfABuildThatWasInterrupted(t *testing.T) {
 			_, err := database.Open(ctx, tree, cache, 2, silent{func(at string) {
 				if at == task {
 					cancel()
+				}
+				for _, file := range files(t, cache) {
+					if filepath.Ext(file) == ".sqlite" {
+						t.Errorf("%s has its name before it is complete", file)
+					}
 				}
 			}})
 			if !errors.Is(err, context.Canceled) {

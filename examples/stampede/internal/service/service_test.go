@@ -211,3 +211,25 @@ func TestCloseWaitsForRequests(t *testing.T) {
 		close(release)
 	})
 }
+
+// twice loads every answer twice.
+type twice struct{ load dress.Load }
+
+func (t twice) Answer(ctx context.Context, key string) ([]byte, error) {
+	if _, err := t.load(ctx, key); err != nil {
+		return nil, err
+	}
+	return t.load(ctx, key)
+}
+
+func (twice) Wait(context.Context) error { return nil }
+
+// A request that found nothing in the cache may load just after the answer came.
+func TestLoadLooksInTheCacheAgain(t *testing.T) {
+	var queries atomic.Int32
+	d := dress.Dress{New: func(load dress.Load, _ time.Duration) dress.Front { return twice{load} }}
+	s := dressed(t, d, found(&queries))
+	if w := get(t.Context(), s, "/search?q=a"); w.Code != http.StatusOK || queries.Load() != 1 {
+		t.Errorf("the status is %d after %d queries, want %d after 1", w.Code, queries.Load(), http.StatusOK)
+	}
+}
