@@ -1,0 +1,14 @@
+package difftest
+
+import "testing"
+
+// scaled returns a number of scripts: fewer under -short and under the race
+// detector, which makes each take several times as long.
+func scaled(count int) int {
+	if reduced() {
+		return count / 8
+	}
+	return count
+}
+
+func reduced() bool { return testing.Short() || raceEnabled }
