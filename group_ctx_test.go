@@ -127,6 +127,34 @@ func TestLeaderDetaches(t *testing.T) {
 	})
 }
 
+func TestJoinerDetaches(t *testing.T) {
+	// Clauses 3 and 13: a joiner that detaches leaves the others on the flight, which counts it as one that joined.
+	eachPair(t, ways, detaching, func(t *testing.T, leads, joins way) {
+		var g group
+		j, unused := newJob(), newJob()
+		leader := leads.call(&g, t.Context(), "key", j)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		joiner := joins.call(&g, ctx, "key", unused)
+		joiner.waits(t)
+		cancel()
+		synctest.Wait()
+		joiner.got(t, canceled)
+		leader.waits(t)
+		if j.ctx != nil && j.ctx.Err() != nil {
+			t.Errorf("the flight's context: %v", j.ctx.Err())
+		}
+		if g.ForgetUnshared("key") {
+			t.Error("ForgetUnshared takes the flight for unshared (10)")
+		}
+		j.returns(7)
+		leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+		if unused.ran() != 0 {
+			t.Error("the joiner's function ran")
+		}
+	})
+}
+
 func TestDetachingAtOnceAtTheDeadline(t *testing.T) {
 	// Clause 13: at once, and with the error of the caller's own context.
 	eachPair(t, detaching, detaching, func(t *testing.T, leads, joins way) {
