@@ -63,8 +63,8 @@ func (r *runner[K, V]) run() {
 type call[K comparable, V any] struct {
 	ctx  context.Context // nil for Do and DoChan
 	done <-chan struct{} // ctx.Done(); nil for a caller that can't detach
-	fn   function[V]
-	ch   chan Result[V] // nil for a blocking caller
+	fn   function[V]     // unset for Do: what is stored here moves to the heap
+	ch   chan Result[V]  // nil for a blocking caller
 
 	asked bool          // from is known
 	from  *waitfor.Node // the flight that the call belongs to
@@ -237,15 +237,15 @@ func (f *flight[K, V]) waitable() *handout[V] {
 }
 
 // wait waits as a blocking caller and returns what its entry point returns. A
-// leader without a handout runs its function here.
-func (c *call[K, V]) wait() (v V, err error, shared bool) {
+// leader without a handout runs its function, fn, here.
+func (c *call[K, V]) wait(fn function[V]) (v V, err error, shared bool) {
 	group := c.flight.shard.group
 	if c.handout == nil {
 		if c.flight.turn != nil {
 			<-c.flight.turn
 		}
 		var o outcome[V]
-		c.flight.fly(c.fn, &o)
+		c.flight.fly(fn, &o)
 		return group.result(&o)
 	}
 	if c.done == nil {

@@ -105,9 +105,9 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 
 // join is Do for a key that has a flight. The lock is held.
 func (s *shard[K, V]) join(hash uint64, key K, fn func() (V, error)) (v V, err error, shared bool) {
-	c := call[K, V]{fn: function[V]{plain: fn}}
+	var c call[K, V]
 	s.arrive(hash, key, &c)
-	return c.wait()
+	return c.wait(function[V]{plain: fn})
 }
 
 // DoChan is like [Group.Do] but returns at once, with a channel that will

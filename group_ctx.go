@@ -43,7 +43,7 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 	if err := g.arrive(key, &c); err != nil {
 		return v, err, false
 	}
-	return c.wait()
+	return c.wait(c.fn)
 }
 
 // DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
