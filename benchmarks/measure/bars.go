@@ -35,7 +35,12 @@ func (b bar) run(r *runner) {
 	side := func(f func(Settings) reading) func() reading {
 		return func() reading { return f(r.settings) }
 	}
-	got := r.inTurn(r.settings.Pairs, side(b.this), side(b.peer), side(b.bare))
+	pairs := r.settings.Pairs
+	if b.unit == bytes {
+		pairs = r.settings.MemoryPairs
+		r.prepare(func() { warm(r.settings.HeapFlights) })
+	}
+	got := r.inTurn(pairs, side(b.this), side(b.peer), side(b.bare))
 	row := Row{
 		Work:      b.work,
 		Unit:      b.unit,

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ var busy = sync.OnceValue(func() peer.Function {
 	fastest := math.Inf(1)
 	for range 50 {
 		started := time.Now()
-		compute(sample)
+		runtime.KeepAlive(compute(sample))
 		fastest = min(fastest, float64(time.Since(started).Nanoseconds())/sample)
 	}
 	steps := int(float64(busyTime.Nanoseconds()) / fastest)

@@ -134,7 +134,8 @@ func callerMemory(r *runner) {
 	heap := Curve{Family: CallersFamily, Title: CallerHeap, Size: flightSize, Unit: bytes, Series: named(ThisDo, XSyncDo, BareDo, ThisChan, XSyncChan)}
 	this, xsync, bare := peer.This[string](), peer.XSync(), peer.Bare[string]()
 	for _, n := range sizes(fewestForHeap, r.settings.MaxCallers) {
-		got := r.inTurn(heapRuns, crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))
+		r.prepare(func() { warm(n) })
+		got := r.inTurn(r.settings.MemoryPairs, crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))
 		for i := range got {
 			both.Series[i].add(n, got[i].values())
 			heap.Series[i].add(n, got[i].seconds())

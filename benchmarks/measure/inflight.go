@@ -17,10 +17,6 @@ const (
 	FlightMaximum = "Slowest call of all"
 )
 
-// heapRuns is how often a curve of memory is measured: what is held after a
-// collection hardly differs between runs.
-const heapRuns = 3
-
 // fewestForHeap is the smallest size that memory is measured at; below it the
 // process's own memory is most of the figure.
 const fewestForHeap = 1000
@@ -99,7 +95,7 @@ func flightTimes(r *runner) {
 }
 
 func flightHeaps(r *runner) {
-	keysInFlight(r, fewestForHeap, heapRuns, func(l peer.Library[string], keys []string) reading {
+	keysInFlight(r, fewestForHeap, r.settings.MemoryPairs, func(l peer.Library[string], keys []string) reading {
 		return reading{value: flightHeap(l.Flights, keys)}
 	}, bytes, FlightHeap, "")
 }

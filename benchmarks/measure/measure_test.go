@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ var tiny = Settings{
 	Pairs:       2,
 	Time:        time.Millisecond,
 	CurvePairs:  1,
+	MemoryPairs: 2,
 	CurveTime:   time.Microsecond,
 	HeapFlights: 1000,
 	MaxKeys:     10_000,
@@ -115,11 +117,21 @@ func TestBusy(t *testing.T) {
 }
 
 func TestMedian(t *testing.T) {
-	if got := Median([]float64{3, 1, 2, 50, 2.5}); got != 2.5 {
+	values := []float64{3, 1, 2, 50, 2.5}
+	if got := Median(values); got != 2.5 {
 		t.Errorf("median is %v, want 2.5", got)
 	}
-	s := Summary([]float64{3, 1, 2, 50, 2.5})
-	if s.Lo != 1 || s.Hi != 50 {
-		t.Errorf("interval is %v to %v, want 1 to 50", s.Lo, s.Hi)
+	if !slices.Equal(values, []float64{3, 1, 2, 50, 2.5}) {
+		t.Errorf("the median left the values as %v, want them untouched", values)
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	low, high := []float64{1, 2, 3, 4, 5}, []float64{6, 7, 8, 9, 10}
+	if !Differ(low, high) {
+		t.Error("samples that don't overlap don't differ")
+	}
+	if Differ(low, []float64{1.5, 2.5, 2.7, 3.5, 4.5}) {
+		t.Error("samples of the same range differ")
 	}
 }

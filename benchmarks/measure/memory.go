@@ -23,11 +23,11 @@ func readMemory() memory {
 }
 
 // growth returns what use adds, between its start and its call of ready, to
-// the memory held, for each of n.
+// the memory held, for each of n. The process must be warm for as many
+// goroutines.
 func growth(n int, use func(ready func())) (heap, stack float64) {
-	warm(n)
-	var before, after memory
-	before = readMemory()
+	var after memory
+	before := readMemory()
 	use(func() { after = readMemory() })
 	return (after.heap - before.heap) / float64(n), (after.stack - before.stack) / float64(n)
 }

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/perf/benchmath"
@@ -98,14 +99,19 @@ type GridRow struct {
 	Allocs [][]float64
 }
 
-// Summary is the median of values and the interval that holds it with a
-// confidence of at least nine tenths, which for seven values or fewer is all of
-// them.
-func Summary(values []float64) benchmath.Summary {
-	return benchmath.AssumeNothing.Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.9)
-}
-
 // Median returns the median of values, of which there must be one at least.
 func Median(values []float64) float64 {
-	return Summary(values).Center
+	return benchmath.AssumeNothing.Summary(sample(values), 0.5).Center
+}
+
+// Differ reports whether two samples differ by more than chance explains.
+func Differ(a, b []float64) bool {
+	c := benchmath.AssumeNothing.Compare(sample(a), sample(b))
+	return c.P < c.Alpha
+}
+
+// sample copies the values, because NewSample sorts what it is given, and the
+// order of the runs says which make a pair.
+func sample(values []float64) *benchmath.Sample {
+	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }

@@ -9,6 +9,7 @@ type Settings struct {
 	Pairs       int           // runs of each side of a bar
 	Time        time.Duration // of one run of a bar
 	CurvePairs  int           // runs of each point of a curve, and of each cell of a grid
+	MemoryPairs int           // runs of each measurement of memory, which hardly differ
 	CurveTime   time.Duration // of one run of a point or cell, at least one round of it
 	HeapFlights int           // flights in the row of live heap
 	MaxKeys     int           // most keys in flight

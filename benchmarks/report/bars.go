@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/seed-737f55c4/singleflight/benchmarks/measure"
+)
+
+// verdict is a bar and what was measured for it.
+type verdict struct {
+	Name     string // of the work
+	Quantity string // what is compared
+	Value    float64
+	AtMost   float64
+}
+
+// missed reports whether the value is above the bar; one that isn't a number
+// is.
+func (v verdict) missed() bool { return !(v.Value <= v.AtMost) }
+
+func (v verdict) String() string {
+	return fmt.Sprintf("%s: %s is %.2f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
+}
+
+// verdicts judges all bars that were measured.
+func verdicts(r measure.Results) []verdict {
+	var all []verdict
+	for _, row := range r.Rows {
+		all = append(all, rowVerdicts(row)...)
+	}
+	return append(all, curveVerdicts(r.Curves)...)
+}
+
+// rowVerdicts judges the bars of one row.
+func rowVerdicts(row measure.Row) []verdict {
+	all := []verdict{{
+		Name:     row.Work,
+		Quantity: "this / " + row.PeerName,
+		Value:    measure.Median(row.Ratios()),
+		AtMost:   row.MaxRatio,
+	}}
+	if row.MaxAllocs != nil {
+		all = append(all, verdict{
+			Name:     row.Work,
+			Quantity: "allocs/op",
+			Value:    roundAllocations(row.Allocs),
+			AtMost:   *row.MaxAllocs,
+		})
+	}
+	return all
+}
+
+// check names the missed bars, and returns the exit code.
+func check(r report, stderr io.Writer) int {
+	all := verdicts(r.Results)
+	missed := 0
+	for _, v := range all {
+		if v.missed() {
+			fmt.Fprintln(stderr, "missed:", v)
+			missed++
+		}
+	}
+	fmt.Fprintf(stderr, "%d of %d bars missed\n", missed, len(all))
+	if missed > 0 {
+		return 1
+	}
+	return 0
+}
