@@ -125,7 +125,8 @@ func (p *program) dance(ctx context.Context, s *stage, d dress.Dress, plan load.
 		for {
 			select {
 			case <-ticker.C:
-				bar.Set(int(min(time.Since(start), plan.Duration).Milliseconds()))
+				// A full bar would vanish while the last answers are still awaited.
+				bar.Set(int(min(time.Since(start), plan.Duration-time.Millisecond).Milliseconds()))
 			case <-over:
 				return
 			}
