@@ -147,7 +147,10 @@ func TestNoLaterCallGetsAnOldOutcome(t *testing.T) {
 func TestKeyLeavesTheTableBeforeAnyoneIsWoken(t *testing.T) {
 	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
 		var g *group
+		var one sync.Mutex // so that the copying callers don't join each other
 		g = singleflight.New(singleflight.Options[string, int]{Clone: func(v int) int {
+			one.Lock()
+			defer one.Unlock()
 			alone(t, g, "key")
 			return v
 		}})
