@@ -83,8 +83,6 @@ func wantRefused(t *testing.T, v int, err error) {
 	}
 }
 
-func one(context.Context) (int, error) { return 1, nil }
-
 func TestCallToItselfIsRefused(t *testing.T) {
 	// Clause 18: a call belongs to the innermost flight whose context its own is, or derives from (WithoutCancel
 	// included). A call that would close a cycle gives ErrDeadlock at once instead of hanging.
@@ -93,7 +91,7 @@ func TestCallToItselfIsRefused(t *testing.T) {
 			var g group
 			ctx, cancel := context.WithCancel(root)
 			v, err, shared := g.DoContext(derive(ctx), "key", func(ctx context.Context) (int, error) {
-				v, err := n.call(&g, derive(ctx), "key", one)
+				v, err := n.call(&g, derive(ctx), "key", taking(constant(1)))
 				wantRefused(t, v, err)
 				return 7, nil
 			})
@@ -138,7 +136,7 @@ func TestCyclesOverManyFlightsAreRefused(t *testing.T) {
 					return func(ctx context.Context) (int, error) {
 						if i == size {
 							for _, back := range []int{0, size / 2, size - 1} {
-								v, err := n.call(&g, derive(ctx), fmt.Sprint(back+1), one)
+								v, err := n.call(&g, derive(ctx), fmt.Sprint(back+1), taking(constant(1)))
 								wantRefused(t, v, err)
 							}
 							return 7, nil
@@ -242,7 +240,7 @@ func TestCycleOverGroupsOfOtherTypes(t *testing.T) {
 		// The same keys in other groups are no cycle.
 		var e singleflight.Group[string, int]
 		v, err, _ := a.DoContext(t.Context(), "a", func(ctx context.Context) (int, error) {
-			v, err, _ := e.DoContext(ctx, "a", one)
+			v, err, _ := e.DoContext(ctx, "a", taking(constant(1)))
 			return v, err
 		})
 		if v != 1 || err != nil {
@@ -765,7 +763,7 @@ func TestDeadlockCheckDoesNotOutliveFlights(t *testing.T) {
 			ch := g.DoChanContext(ctx, "stuck", nil)
 			cancel()
 			<-ch
-			g.DoContext(f.ctx, "nested", one)
+			g.DoContext(f.ctx, "nested", taking(constant(1)))
 			g.DoContext(t.Context(), "flight", func(ctx context.Context) (int, error) {
 				g.DoChanContext(ctx, "stuck", nil) // detaches when this lands
 				return 0, nil
