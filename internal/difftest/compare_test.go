@@ -12,9 +12,10 @@ import (
 // whose effect is open, are left out.
 func check(t *testing.T, s Script) {
 	t.Helper()
-	s = Determined(s, s.InBoth())
+	both := s.InBoth()
+	s = Determined(s, both)
 	subjects := []subject{thePackage}
-	if s.InBoth() {
+	if both {
 		subjects = append(subjects, theXSync)
 	}
 	inBubble(t, func() {

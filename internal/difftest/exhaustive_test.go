@@ -80,7 +80,7 @@ func TestExhaustiveModel(t *testing.T) {
 		name: "cycles", length: 4, under: 3,
 		scope: Scope{
 			Groups: []Options{{CancelAbandoned: true}, {}},
-			Keys:   []string{"a", "b"}, Callers: 4,
+			Keys:   []string{"a", "b"}, Callers: 3,
 			Ops:      []Op{OpDoContext, OpWait, OpEnd, OpCancel},
 			Contexts: []ContextKind{KindCancellable, KindFlightCancellable, KindFlightWithoutCancel},
 			Endings:  []Ending{WithValue},
@@ -89,7 +89,7 @@ func TestExhaustiveModel(t *testing.T) {
 		name: "longer cycles", length: 5, under: 4,
 		scope: Scope{
 			Groups: []Options{{CancelAbandoned: true}},
-			Keys:   []string{"a", "b", "c"}, Callers: 5,
+			Keys:   []string{"a", "b", "c"}, Callers: 4,
 			Ops:      []Op{OpDoChanContext, OpEnd, OpCancel},
 			Contexts: []ContextKind{KindCancellable, KindFlightCancellable, KindFlightWithoutCancel},
 			Endings:  []Ending{WithValue},

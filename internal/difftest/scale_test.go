@@ -1,6 +1,14 @@
 package difftest
 
-import "testing"
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // a script leaves nothing behind that is worth a cycle
+	m.Run()
+}
 
 // scaled returns a number of scripts: fewer under -short and under the race
 // detector, which makes each take several times as long.
