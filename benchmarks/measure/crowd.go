@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,13 +11,13 @@ import (
 )
 
 // crowd is a number of goroutines whose calls share one flight. The function of
-// the flight returns when all of them have come as far as their call.
+// the flight returns when all of them have come as far as their call, and have
+// had the time to join.
 type crowd struct {
 	callers  []func()
 	arrived  sync.WaitGroup
 	finished sync.WaitGroup
 	runs     atomic.Int64 // of the function
-	rounds   int64
 }
 
 // newCrowd makes a crowd of n. The function that bind returns is given the
@@ -26,6 +27,12 @@ func newCrowd(n int, bind func(peer.Function) func(caller int)) *crowd {
 	call := bind(peer.Of(func() int {
 		c.runs.Add(1)
 		c.arrived.Wait()
+		// Callers can have arrived and still be queueing for a lock of the
+		// library. The scheduler lets about 64 goroutines run before it comes
+		// back to one that has yielded.
+		for range n / 64 {
+			runtime.Gosched()
+		}
 		return 1
 	}))
 	for i := range c.callers {
@@ -40,20 +47,12 @@ func newCrowd(n int, bind func(peer.Function) func(caller int)) *crowd {
 
 // round spawns the goroutines and waits until all have the outcome.
 func (c *crowd) round() {
-	c.rounds++
 	c.arrived.Add(len(c.callers))
 	c.finished.Add(len(c.callers))
 	for _, caller := range c.callers {
 		go caller()
 	}
 	c.finished.Wait()
-}
-
-// runsPerRound returns how often the function ran for each crowd; it is a
-// little above one, because a caller can be overtaken by the landing between
-// its arrival and its call.
-func (c *crowd) runsPerRound() float64 {
-	return float64(c.runs.Load()) / float64(c.rounds)
 }
 
 // share spawns a crowd of n in each operation.

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,18 @@ func checkValues(t *testing.T, name string, values []float64, n int) {
 	}
 }
 
+// A setting left out would leave out measurements.
+func TestSettingsAreComplete(t *testing.T) {
+	for name, s := range map[string]Settings{"Full": Full, "Short": Short} {
+		v := reflect.ValueOf(s)
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s has no %s", name, v.Type().Field(i).Name)
+			}
+		}
+	}
+}
+
 func TestSelect(t *testing.T) {
 	for pattern, want := range map[string]int{
 		"Do, unshared":   1,
@@ -99,14 +112,21 @@ func TestCrowdSharesOneFlight(t *testing.T) {
 		if l.Do == nil || l.Module == "" {
 			continue
 		}
+		// On a busy machine the system can stop a thread that holds a lock of
+		// the library, and a crowd falls apart. Few may.
 		c := newCrowd(1000, do(l))
+		whole := 0
 		for range 20 {
+			before := c.runs.Load()
 			c.round()
+			if c.runs.Load()-before < 10 {
+				whole++
+			}
 		}
-		if got := c.runsPerRound(); got > 2 {
-			t.Errorf("%s: the function ran %.2f times for each crowd, want about 1", l.Name, got)
+		if whole < 15 {
+			t.Errorf("%s: %d of 20 crowds shared their flight, want nearly all", l.Name, whole)
 		}
-		t.Logf("%s: %.2f runs", l.Name, c.runsPerRound())
+		t.Logf("%s: %d whole crowds", l.Name, whole)
 	}
 }
 

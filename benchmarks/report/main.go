@@ -68,18 +68,19 @@ func obtain(o options, stderr io.Writer) (report, error) {
 	return r, nil
 }
 
-// publish prints the tables, and writes the files that were asked for.
+// publish writes the files that were asked for, and prints the tables. The
+// files come first: a reader of the tables may stop reading, which ends the
+// process.
 func publish(o options, r report, stdout io.Writer) error {
-	if err := printTables(stdout, r); err != nil {
-		return err
-	}
 	if o.save != "" {
 		if err := save(o.save, r); err != nil {
 			return err
 		}
 	}
 	if o.docs != "" {
-		return writeDocuments(o.docs, r)
+		if err := writeDocuments(o.docs, r); err != nil {
+			return err
+		}
 	}
-	return nil
+	return printTables(stdout, r)
 }

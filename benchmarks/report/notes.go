@@ -39,7 +39,7 @@ var advantages = map[[2]string]string{
 var peerAdvantages = map[string]string{
 	"x/sync":    "It keeps less for each flight: no contexts, no detaching, no waiting for all flights.",
 	"resenje":   "Its callers wait on one channel, which is closed, and it keeps no order between landing and detaching.",
-	"tailscale": "It keeps less for each flight, and leaves the order of landing and detaching to chance.",
+	"tailscale": "It keeps less for each flight, and keeps no order between landing and detaching.",
 	"msync":     "Its function always runs on the goroutine of a caller, who can't leave it.",
 }
 

@@ -38,7 +38,7 @@ type logAmountTicks struct{ unit string }
 
 func (t logAmountTicks) Ticks(least, most float64) []plot.Tick {
 	steps := []float64{1}
-	if most/least < 100 {
+	if most/least < 1000 {
 		steps = []float64{1, 2, 5}
 	}
 	var ticks []plot.Tick
