@@ -273,26 +273,26 @@ func panicText(p *model.Panic) string {
 	return panicDescription("PanicError", p.Text, p.Unwraps, p.Raised)
 }
 
-// landingCrashes reports whether the process would crash when what runs after the
-// script lands: a nil function may wait in a successor.
-func landingCrashes(s Script) bool {
+// ends reports whether the script can be run to its end: it doesn't crash the
+// process and leaves nothing open, and nor does landing what still runs. A nil
+// function may wait in a successor.
+func (s Script) ends() bool {
 	r := replay(s)
 	r.landAll()
-	return r.model.Crashed()
+	return !r.model.Crashed() && !r.model.Open()
 }
 
-// withoutCrash returns the longest beginning of the script after which landing
-// what runs doesn't crash the process.
-func (s Script) withoutCrash() Script {
-	for landingCrashes(s) {
+// thatEnds returns the longest beginning of the script that can be run to its end.
+func (s Script) thatEnds() Script {
+	for !s.ends() {
 		s.Steps = s.Steps[:len(s.Steps)-1]
 	}
 	return s
 }
 
 // Determined returns the script without the steps that don't apply and those
-// whose effect the contract leaves open, up to and without the first step that
-// would crash the process or, if inXSync, would crash it in x/sync.
+// whose effect the contract leaves open, up to and without the first that would
+// crash the process or, if inXSync, would crash it in x/sync.
 func Determined(s Script, inXSync bool) Script {
 	r := newModelRun(s)
 	determined := Script{Groups: s.Groups}
@@ -303,13 +303,12 @@ func Determined(s Script, inXSync bool) Script {
 		if inXSync && r.crashesXSync(step) {
 			break
 		}
-		r.perform(step)
-		if r.model.Crashed() {
+		if r.perform(step); r.model.Crashed() || r.model.Open() {
 			break
 		}
 		determined.Steps = append(determined.Steps, step)
 	}
-	return determined.withoutCrash()
+	return determined.thatEnds()
 }
 
 // crashesXSync reports whether x/sync crashes the process at the step: at what it

@@ -125,7 +125,8 @@ func usedKeys(r *modelRun, keys []string) []string {
 // All calls visit with every script of the scope that has length steps, or fewer
 // because it crashes the process at its last. The shorter scripts are beginnings
 // of these, and so are their traces, but for the landing of what still runs,
-// which may crash the process too. It stops if visit returns false.
+// which may crash the process too. What the contract leaves open counts as a
+// crash. It stops if visit returns false.
 func (s Scope) All(length int, visit func(script Script, crashes bool) bool) {
 	s.extend(Script{Groups: s.Groups}, length, visit)
 }
@@ -134,7 +135,7 @@ func (s Scope) extend(script Script, length int, visit func(Script, bool) bool) 
 	r := replay(script)
 	if r.model.Crashed() || len(script.Steps) == length {
 		r.landAll()
-		return visit(Script{script.Groups, slices.Clone(script.Steps)}, r.model.Crashed())
+		return visit(Script{script.Groups, slices.Clone(script.Steps)}, r.model.Crashed() || r.model.Open())
 	}
 	for _, step := range s.next(r) {
 		extended := Script{script.Groups, append(script.Steps, step)}
@@ -155,13 +156,13 @@ func (s Scope) Random(random *rand.Rand, length int) Script {
 		if !ok {
 			break
 		}
-		if r.perform(step); r.model.Crashed() {
+		if r.perform(step); r.model.Crashed() || r.model.Open() {
 			r = replay(script)
 			continue
 		}
 		script.Steps = append(script.Steps, step)
 	}
-	return script.withoutCrash()
+	return script.thatEnds()
 }
 
 // pick returns a step that applies now. A quarter of them are endings, so that

@@ -97,6 +97,7 @@ func (m *Model) end(ctx *Context, err string) {
 		return
 	}
 	ctx.err = err
+	m.open = m.open || slices.ContainsFunc(m.answered, func(w *wait) bool { return w.context == ctx })
 	if ctx.own && !ctx.flight.leader.NilFunc { // nobody sees that of a nil function
 		m.happened(Event{Caller: ctx.flight.leader.Caller, What: ContextEnds, Err: err})
 	}

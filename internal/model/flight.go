@@ -91,6 +91,7 @@ type Outcome struct {
 
 // End ends the function that the caller leads.
 func (m *Model) End(leader int, o Outcome) {
+	m.answered = nil
 	m.land(m.led(leader), o)
 }
 

@@ -26,6 +26,8 @@ type Model struct {
 	now      time.Duration
 	events   []Event
 	crashed  bool
+	open     bool
+	answered []*wait // that the landing under way has answered
 }
 
 // Options are those of a group.
@@ -157,12 +159,19 @@ func (m *Model) waitLanded(f *flight) {
 		w.flights = slices.DeleteFunc(w.flights, func(other *flight) bool { return other == f })
 		if before > 0 && len(w.flights) == 0 {
 			m.endWait(w, "")
+			m.answered = append(m.answered, w)
 		}
 	}
 }
 
 // Crashed reports whether the process has crashed. Nothing is determined after that.
 func (m *Model) Crashed() bool { return m.crashed }
+
+// Open reports whether something happened of which the contract leaves open what
+// comes of it: a landing that answers a call of Wait also ends the context of that
+// call, over other flights. Whether a flight's context ends before or after its
+// outcome is handed out is not said, so that Wait may return either.
+func (m *Model) Open() bool { return m.open }
 
 // Leaders returns the callers whose functions run, the earliest call first.
 func (m *Model) Leaders() []int {
