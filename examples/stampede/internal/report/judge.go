@@ -25,11 +25,16 @@ func (r *Report) Judge() {
 			victims += fmt.Sprintf("%s under %s", counted(d.PatientFailedByAnother, "patient request"), d.Name)
 		}
 	}
-	switch {
-	case victims != "":
+	if victims != "" {
 		r.Findings = append(r.Findings, "Somebody else's hang-up failed "+victims+"; in the other dresses it failed none.")
-	default:
+	} else {
 		r.Findings = append(r.Findings, "Nobody's hang-up failed a patient request this time.")
+	}
+	for i := range r.Dresses {
+		if d := &r.Dresses[i]; d.FailedOtherwise > 0 {
+			r.Findings = append(r.Findings, fmt.Sprintf("With %s, %s failed in another way, one with: %s.",
+				d.Name, counted(d.FailedOtherwise, "request"), d.FirstFailure))
+		}
 	}
 }
 

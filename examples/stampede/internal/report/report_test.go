@@ -64,12 +64,14 @@ Somebody else's hang-up failed 7 patient requests under bare; in the other dress
 
 func TestTableShowsOtherFailuresWhereThereAreSome(t *testing.T) {
 	r := sound()
-	r.Dresses[0].FailedOtherwise = 3
+	r.Dresses[0].FailedOtherwise, r.Dresses[0].FirstFailure = 3, "504 Gateway Timeout"
+	r.Judge()
 	var b bytes.Buffer
 	if err := r.Text(&b); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), "failed in another way") {
+	if !strings.Contains(b.String(), "│ failed in another way") ||
+		!strings.Contains(b.String(), "With bare, 3 requests failed in another way, one with: 504 Gateway Timeout.\n") {
 		t.Errorf("the text is\n%s", b.String())
 	}
 }
