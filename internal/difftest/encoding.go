@@ -122,8 +122,8 @@ func (d *decoder) step(flags, first, second byte) {
 	switch {
 	case step.Op.call() || step.Op == OpWait:
 		step = d.call(step, flags, first, second)
-	case d.callers == 0:
-		return // there is nothing to end, to cancel or to forget
+	case d.callers == 0 && (step.Op == OpEnd || step.Op == OpCancel):
+		return // there is nobody
 	case step.Op == OpEnd:
 		step = End(int(first)%d.callers, Ending(second)%endingCount)
 	case step.Op == OpCancel:

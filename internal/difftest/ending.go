@@ -49,11 +49,6 @@ func (e Ending) panicsInXSync() bool {
 	return e == WithPanic || e == WithErrorPanic || e == WithNestedPanic || e == WithReturnedPanic
 }
 
-// panics reports whether the ending is a panic.
-func (e Ending) panics() bool {
-	return e == WithPanic || e == WithErrorPanic || e == WithNestedPanic || e == WithPanicDuringGoexit
-}
-
 // A Value is what functions return. Clone makes copies of it.
 type Value struct {
 	label string

@@ -17,8 +17,8 @@ type Trace []Event
 // An Event is one thing that was observed.
 type Event struct {
 	Step   int
-	Caller int    // nobody: the event concerns no caller
-	What   What   //
+	Caller int // nobody: the event concerns no caller
+	What   What
 	Value  string // the label, with a number if it isn't the first of its label
 	Err    string
 	Panic  string
