@@ -1,0 +1,186 @@
+package otelsingleflight
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seed-737f55c4/singleflight"
+)
+
+// The hooks of one flight in the orders that scheduling allows. A digit names
+// a caller: S and L are the flight's Start and Land, J and D the Join and
+// Detach of the caller that follows; caller 0 leads.
+func TestOrdersOfHooks(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		hooks  string
+		linked string // the callers with a link
+		kept   int    // flights that are doubtful afterwards
+	}{
+		{"alone", "SL", "", 0},
+		{"joined in the air", "S J1 J2 L", "12", 0},
+		{"joined before the start", "J1 J2 S L", "12", 0},
+		{"joined before, within and after", "J1 S J2 L J3", "123", 0},
+		{"every Join is late", "S L J1 J2", "12", 0},
+		{"detached in the air", "S J1 D1 L", "1", 0},
+		{"detached before the start", "J1 D1 S L", "", 1},
+		{"detached before the start, others stay", "J1 J2 D1 S L", "2", 0},
+		{"late Detach", "S J1 L D1", "1", 0},
+		{"leader detached before the start", "D0 S L", "", 0},
+		{"leader detached, a joiner stays", "D0 J1 S L", "1", 0},
+		{"leader detached after a Join", "J1 D0 S L", "1", 0},
+		{"dropped", "D0", "", 0},
+		{"dropped with joiners", "J1 J2 D0 D1 D2", "", 0},
+		{"dropped, leader last", "J1 D1 D0", "", 0},
+		{"dropped, leader first", "D0 J1 D1 J2 D2", "", 0},
+		{"all gone before the start, one more Join late", "D0 J1 D1 S L J2", "2", 1},
+		{"all gone before the start, one more Join and Detach late", "D0 J1 D1 S L J2 D2", "2", 1},
+		{"Start panicked", "L", "", 0},
+		{"Start panicked before the Joins", "J1 L J2", "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, singleflight.Options[string, int]{}, nil)
+			f := r.newHooked(1, c.hooks)
+			for _, hook := range f.hooks {
+				f.run(hook)
+			}
+			for number, span := range f.requests {
+				links := len(span.(sdktrace.ReadOnlySpan).Links())
+				want := 0
+				for _, n := range c.linked {
+					if number == n {
+						want = 1
+					}
+				}
+				if links != want {
+					t.Errorf("%d links from caller %c, want %d", links, number, want)
+				}
+			}
+			if n := len(r.recorder.flights.known); n != c.kept {
+				t.Errorf("%d flights are kept, want %d", n, c.kept)
+			}
+			r.wantNothingKept()
+		})
+	}
+}
+
+// The memory for doubtful flights is bounded, however many there are.
+func TestDoubtfulFlightsAreBounded(t *testing.T) {
+	r := newRig(t, singleflight.Options[string, int]{}, nil)
+	for id := range uint64(3 * maxDoubtful) {
+		f := r.newHooked(id, "J1 D1 S L")
+		for _, hook := range f.hooks {
+			f.run(hook)
+		}
+	}
+	if n := len(r.recorder.flights.known); n > maxDoubtful {
+		t.Errorf("%d flights are kept, want at most %d", n, maxDoubtful)
+	}
+	if n := len(r.recorder.flights.doubtful); n > maxDoubtful {
+		t.Errorf("%d flights are doubtful, want at most %d", n, maxDoubtful)
+	}
+}
+
+// Callers of one span are told apart by their number only.
+func TestCallersThatShareASpan(t *testing.T) {
+	r := newRig(t, singleflight.Options[string, int]{}, nil)
+	f := r.newHooked(1, "J1 J2 J3 D1 S L")
+	shared, span := r.request("shared")
+	for number := range f.contexts {
+		f.contexts[number] = shared
+	}
+	for _, hook := range f.hooks {
+		f.run(hook)
+	}
+	r.wantLinks(span, r.flight(), 2)
+	r.wantNothingKept()
+}
+
+// A hooked is a flight whose hooks a test calls itself.
+type hooked struct {
+	*rig
+	id       uint64
+	hooks    []string
+	contexts map[rune]context.Context
+	requests map[rune]trace.Span
+	ctx      context.Context
+	landing  singleflight.Landing
+}
+
+func (r *rig) newHooked(id uint64, hooks string) *hooked {
+	f := &hooked{rig: r, id: id, contexts: make(map[rune]context.Context), requests: make(map[rune]trace.Span)}
+	f.ctx, f.requests['0'] = r.request("leader")
+	f.contexts['0'] = f.ctx
+	f.landing.Callers = 1
+	landed := false
+	for i := 0; i < len(hooks); i++ {
+		switch hooks[i] {
+		case ' ':
+		case 'S', 'L':
+			f.hooks = append(f.hooks, hooks[i:i+1])
+			landed = landed || hooks[i] == 'L'
+		default:
+			f.hooks = append(f.hooks, hooks[i:i+2])
+			number := rune(hooks[i+1])
+			if hooks[i] == 'J' {
+				f.landing.Callers++
+				f.contexts[number], f.requests[number] = r.request("joiner")
+			} else {
+				f.landing.Detached++
+			}
+			i++
+		}
+	}
+	return f
+}
+
+func (f *hooked) run(hook string) {
+	trace := f.recorder.trace()
+	switch hook[0] {
+	case 'S':
+		f.ctx = trace.Start(f.ctx, "k", f.id)
+	case 'L':
+		trace.Land(f.ctx, "k", f.id, f.landing)
+	case 'J':
+		trace.Join(f.contexts[rune(hook[1])], "k", f.id)
+	case 'D':
+		trace.Detach(f.contexts[rune(hook[1])], "k", f.id, context.Canceled)
+	}
+}
+
+// In any order in which the hooks of a flight can run, if no caller detaches
+// before the start, nothing is kept and every joiner is linked.
+func TestAnyOrderOfHooks(t *testing.T) {
+	for seed := range uint64(500) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		r := newRig(t, singleflight.Options[string, int]{}, nil)
+		f := r.newHooked(1, "S L J1 D1 J2 D2 J3 J4 D0")
+		order := random.Perm(len(f.hooks))
+		at := make(map[string]int)
+		for position, hook := range order {
+			at[f.hooks[hook]] = position
+		}
+		started := at["S"]
+		if at["L"] < started || at["D1"] < at["J1"] || at["D2"] < at["J2"] ||
+			at["D0"] < started || at["D1"] < started || at["D2"] < started {
+			continue
+		}
+		for _, hook := range order {
+			f.run(f.hooks[hook])
+		}
+		flight := r.flight()
+		for number, span := range f.requests {
+			if number != '0' {
+				r.wantLinks(span, flight, 1)
+			}
+		}
+		r.wantNothingKept()
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
