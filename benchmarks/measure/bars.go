@@ -26,7 +26,11 @@ const sharing = 1000
 func barParts() []Part {
 	var parts []Part
 	for _, b := range bars() {
-		parts = append(parts, Part{Name: b.work, run: b.run})
+		part := Part{Name: b.work, run: b.run}
+		if b.unit == bytes {
+			part.crowd = twoHundredThousand
+		}
+		parts = append(parts, part)
 	}
 	return parts
 }

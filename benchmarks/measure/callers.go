@@ -26,8 +26,8 @@ const (
 
 func callersParts() []Part {
 	return []Part{
-		{Name: "Callers on one flight, time per caller", run: callerTimes},
-		{Name: "Callers on one flight, memory", run: callerMemory},
+		{Name: "Callers on one flight, time per caller", run: callerTimes, crowd: hundredThousand},
+		{Name: "Callers on one flight, memory", run: callerMemory, crowd: hundredThousand},
 	}
 }
 

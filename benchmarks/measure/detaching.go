@@ -23,7 +23,7 @@ const (
 )
 
 func detachingParts() []Part {
-	return []Part{{Name: "Callers that detach, time per caller", run: detachTimes}}
+	return []Part{{Name: "Callers that detach, time per caller", run: detachTimes, crowd: hundredThousand}}
 }
 
 func detachTimes(r *runner) {

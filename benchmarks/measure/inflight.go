@@ -26,9 +26,9 @@ const fewestForTail = 10_000
 
 func inFlightParts() []Part {
 	return []Part{
-		{Name: "Keys in flight, time per flight", run: flightTimes},
-		{Name: "Keys in flight, live heap", run: flightHeaps},
-		{Name: "Keys in flight, slowest call", run: flightTails},
+		{Name: "Keys in flight, time per flight", run: flightTimes, crowd: million},
+		{Name: "Keys in flight, live heap", run: flightHeaps, crowd: million},
+		{Name: "Keys in flight, slowest call", run: flightTails, crowd: million},
 	}
 }
 
