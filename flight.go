@@ -18,24 +18,45 @@ import (
 // said its fields are guarded by the lock of its shard.
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
-	shard *shard[K, V]   // doesn't change
-	ctx   *flightContext // doesn't change; nil if neither a context nor a successor is involved
+	shard       *shard[K, V]         // doesn't change
+	withContext *contextFlight[K, V] // doesn't change; what this flight is part of, if it has a context or is a successor
 
-	callers   int         // on the flight now
-	joined    int         // that ever joined, so without the leader
-	plain     bool        // led by Do, and nobody else has touched it
-	cancelled bool        // abandoned and cancelled: joined by nobody any more
-	landed    bool        // or dropped
-	since     time.Time   // see Flight
-	trace     *tracing[K] // nil if the group has no Trace
+	callers     int32 // on the flight now
+	joined      int32 // that ever joined, so without the leader
+	plain       bool  // led by Do, and nobody else has touched it
+	leaderFirst bool  // the first in line is the leader
+	cancelled   bool  // abandoned and cancelled: joined by nobody any more
+	landed      bool  // or dropped
 
+	since   int64         // see Flight; in nanoseconds as of time.UnixNano, or 0
+	trace   *tracing[K]   // nil if the group has no Trace
+	runner  *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
 	handout *handout[V]   // where blocking callers wait; made by the first that needs it
 	line    line[K, V]    // where channel callers wait
-	runner  *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
+}
+
+// A contextFlight is a flight with a context, or a successor, with all that
+// such a flight has besides.
+type contextFlight[K comparable, V any] struct {
+	flight[K, V]
+	flightContext
 
 	successor   *flight[K, V] // waits for this flight, which was cancelled
 	predecessor *flight[K, V] // this flight waits for it
 	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
+}
+
+// successor returns the flight that waits for f, or nil.
+func (f *flight[K, V]) successor() *flight[K, V] {
+	if f.withContext == nil {
+		return nil
+	}
+	return f.withContext.successor
+}
+
+// waits reports whether f is a successor whose predecessor hasn't landed.
+func (f *flight[K, V]) waits() bool {
+	return f.withContext != nil && f.withContext.predecessor != nil
 }
 
 // A function is what the caller wants done: plain for Do and DoChan, bound to
@@ -74,6 +95,7 @@ type call[K comparable, V any] struct {
 	edge    *waitfor.Call // lets the flight from wait for flight
 	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
 	place   *place[K, V]  // of a channel caller
+	watch   *watch[K, V]  // of a channel caller that may detach
 	runner  *runner[K, V] // to be started
 	trace   *tracing[K]   // the flight's
 }
@@ -115,8 +137,8 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 	if c.trace != nil && !c.leads {
 		c.traceJoin()
 	}
-	if c.place != nil && c.done != nil {
-		c.place.watch(c.ctx)
+	if c.watch != nil {
+		c.watch.begin()
 	}
 	return nil
 }
@@ -147,7 +169,7 @@ func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.
 // successor if it was cancelled. That may be nil.
 func (f *flight[K, V]) joinable() *flight[K, V] {
 	if f.cancelled {
-		return f.successor
+		return f.successor()
 	}
 	return f
 }
@@ -159,6 +181,7 @@ func (f *flight[K, V]) lead(c *call[K, V]) {
 		f.plain = false
 		f.runner = f.shard.newRunner(f, c.fn)
 		c.runner = f.runner
+		f.leaderFirst = c.ch != nil
 		f.admit(c)
 	}
 }
@@ -167,12 +190,12 @@ func (f *flight[K, V]) lead(c *call[K, V]) {
 // board.
 func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
 	// A flight without a context waits for nobody, so no cycle goes through it.
-	if c.ctx != nil && f.ctx != nil {
+	if c.ctx != nil && f.withContext != nil {
 		if !c.asked {
 			return waitfor.Unknown, nil
 		}
 		if c.from != nil {
-			if c.edge, verdict, unknown = waitfor.Join(c.from, &f.ctx.node); verdict != waitfor.Granted {
+			if c.edge, verdict, unknown = waitfor.Join(c.from, &f.withContext.node); verdict != waitfor.Granted {
 				return verdict, unknown
 			}
 		}
@@ -181,7 +204,7 @@ func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *wa
 	f.joined++
 	f.shard.counters.joined++
 	if f.joined == 1 {
-		f.knownSince(time.Now())
+		f.knownSince(time.Now().UnixNano())
 	}
 	c.flight, c.trace = f, f.trace
 	f.admit(c)
@@ -195,16 +218,16 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 		return waitfor.Unknown, nil
 	}
 	successor := f.shard.newContextFlight(hash, key, c.ctx)
-	if verdict, unknown = waitfor.Succeed(c.from, &f.ctx.node, &successor.ctx.node); verdict != waitfor.Granted {
+	if verdict, unknown = waitfor.Succeed(c.from, &f.withContext.node, &successor.withContext.node); verdict != waitfor.Granted {
 		return verdict, unknown
 	}
-	f.successor, successor.predecessor = successor, f
+	f.withContext.successor, successor.withContext.predecessor = successor, f
 	f.shard.counters.led++
 	f.shard.counters.waiting++
 	successor.lead(c)
 	c.runner = nil // the landing of f starts it
 	if !c.apart() {
-		successor.turn = make(chan struct{})
+		successor.withContext.turn = make(chan struct{})
 	}
 	return waitfor.Granted, nil
 }
@@ -214,8 +237,9 @@ func (f *flight[K, V]) admit(c *call[K, V]) {
 	if c.ch == nil {
 		c.handout = f.waitable()
 	} else {
-		c.place = f.shard.newPlace(f, c)
-		f.line.add(c.place)
+		p := f.shard.newPlace(f, c)
+		f.line.add(p)
+		c.place, c.watch = p, p.watch
 	}
 }
 
@@ -241,9 +265,7 @@ func (f *flight[K, V]) waitable() *handout[V] {
 func (c *call[K, V]) wait(fn function[V]) (v V, err error, shared bool) {
 	group := c.flight.shard.group
 	if c.handout == nil {
-		if c.flight.turn != nil {
-			<-c.flight.turn
-		}
+		c.flight.awaitTurn()
 		var o outcome[V]
 		c.flight.fly(fn, &o)
 		return group.result(&o)
@@ -316,8 +338,8 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	ctx := context.Background()
 	if fn.bound != nil {
-		f.ctx.start(f.shard.group.opts.FlightTimeout)
-		ctx = f.ctx
+		f.withContext.start(f.shard.group.opts.FlightTimeout)
+		ctx = &f.withContext.flightContext
 	}
 	if f.trace != nil {
 		ctx = f.trace.started(ctx)
@@ -331,8 +353,8 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 // land ends a flight: its key leaves the table, then the outcome is handed
 // out and a successor started.
 func (f *flight[K, V]) land(o *outcome[V]) {
-	if f.ctx != nil {
-		f.ctx.end()
+	if f.withContext != nil {
+		f.withContext.end()
 	}
 	s := f.shard
 	s.Lock()
@@ -350,14 +372,15 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		crash(o.err)
 	}
 	successor := f.letGo()
-	callers, detached, trace := 1+f.joined, 1+f.joined-f.callers, f.trace
+	callers, detached, trace := int(1+f.joined), int(1+f.joined-f.callers), f.trace
+	leaderFirst := f.leaderFirst
 	handout, line := f.disembark()
 	s.Unlock()
 
 	if successor != nil {
 		successor.depart()
 	}
-	line.send(group, o)
+	line.send(group, o, leaderFirst)
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
@@ -371,11 +394,11 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 // letGo takes the successor off a flight that lands, and puts it in its place
 // in the table.
 func (f *flight[K, V]) letGo() *flight[K, V] {
-	successor := f.successor
+	successor := f.successor()
 	if successor == nil {
 		return nil
 	}
-	f.successor, successor.predecessor = nil, nil
+	f.withContext.successor, successor.withContext.predecessor = nil, nil
 	f.shard.counters.waiting--
 	if f.Aside() {
 		f.shard.flights.InsertAside(&successor.Entry)
@@ -387,10 +410,17 @@ func (f *flight[K, V]) letGo() *flight[K, V] {
 
 // depart lets a successor run.
 func (f *flight[K, V]) depart() {
-	if f.turn != nil {
-		close(f.turn)
+	if turn := f.withContext.turn; turn != nil {
+		close(turn)
 	} else {
 		go f.runner.start()
+	}
+}
+
+// awaitTurn waits until a successor may run, on its leader's goroutine.
+func (f *flight[K, V]) awaitTurn() {
+	if f.withContext != nil && f.withContext.turn != nil {
+		<-f.withContext.turn
 	}
 }
 
@@ -398,19 +428,18 @@ func (f *flight[K, V]) depart() {
 // context, and returns those who wait for the outcome.
 func (f *flight[K, V]) disembark() (*handout[V], line[K, V]) {
 	handout, waiting := f.handout, f.line
-	f.handout, f.line, f.trace, f.since = nil, line[K, V]{}, nil, time.Time{}
+	f.Clear()
+	f.handout, f.line, f.trace, f.since, f.leaderFirst = nil, line[K, V]{}, nil, 0, false
 	if f.runner != nil {
 		f.shard.recycleRunner(f.runner)
 		f.runner = nil
 	}
-	f.Clear()
-	if f.ctx == nil && f.joined == 0 {
+	if f.withContext != nil {
+		f.withContext.node.Land()
+	} else if f.joined == 0 {
 		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it
 		return handout, waiting
 	}
 	f.landed = true
-	if f.ctx != nil {
-		f.ctx.node.Land()
-	}
 	return handout, waiting
 }

@@ -191,7 +191,7 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 	for s := range g.parts() {
 		s.Lock()
 		for f := range s.flights.All() {
-			for ; f != nil; f = f.successor {
+			for ; f != nil; f = f.successor() {
 				landed = append(landed, f.waitable().done)
 			}
 		}

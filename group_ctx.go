@@ -85,8 +85,8 @@ func ended(ctx context.Context) error {
 
 // detach takes a caller off a flight because its context has ended. It reports
 // false if the flight has landed before: then the caller gets the outcome. A
-// blocking caller has no place.
-func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, place *place[K, V]) bool {
+// blocking caller has no place in line.
+func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V]) bool {
 	s := f.shard
 	s.Lock()
 	if f.landed {
@@ -96,14 +96,14 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, place *place[K, V]
 	f.callers--
 	s.counters.detached++
 	if leads {
-		f.ctx.node.LeaderLeft()
+		f.withContext.node.LeaderLeft()
+		f.leaderFirst = false
 	}
 	if edge != nil {
 		edge.Leave()
 	}
-	if place != nil {
-		f.line.remove(place)
-		place.left, place.stop = true, nil
+	if p != nil {
+		f.line.leave(p)
 	}
 	if f.callers == 0 {
 		f.abandon()
@@ -120,31 +120,31 @@ func (f *flight[K, V]) abandon() {
 	s := f.shard
 	s.counters.abandoned++
 	switch {
-	case f.predecessor != nil:
-		s.counters.waiting--
-		s.counters.dropped++
-		f.predecessor.successor = nil
-		f.predecessor.ctx.node.DropSuccessor()
-		f.predecessor = nil
-		handout, _ := f.disembark()
-		s.Unlock()
-		f.ctx.end()
-		if handout != nil {
-			close(handout.done)
-		}
+	case f.waits():
+		f.drop()
 	case s.group.opts.CancelAbandoned:
 		f.cancelled = true
 		s.Unlock()
-		f.ctx.end()
+		f.withContext.end()
 	default:
 		s.Unlock()
 	}
 }
 
-// A contextFlight is a flight and its context in one allocation.
-type contextFlight[K comparable, V any] struct {
-	flight[K, V]
-	flightContext
+// drop ends a successor that waits. It lets go of the shard's lock.
+func (f *flight[K, V]) drop() {
+	s := f.shard
+	s.counters.waiting--
+	s.counters.dropped++
+	predecessor := f.withContext.predecessor.withContext
+	predecessor.successor, f.withContext.predecessor = nil, nil
+	predecessor.node.DropSuccessor()
+	handout, _ := f.disembark()
+	s.Unlock()
+	f.withContext.end()
+	if handout != nil {
+		close(handout.done)
+	}
 }
 
 // A flightContext is the context that a flight's function gets: the leader's

@@ -64,6 +64,7 @@ type shard[K comparable, V any] struct {
 	spareFlights spares[flight[K, V]]
 	spareRunners spares[runner[K, V]]
 	sparePlaces  spares[place[K, V]]
+	spareWatches spares[watch[K, V]]
 
 	_ [128]byte // keeps neighbours on cache lines of their own
 }
@@ -117,7 +118,7 @@ func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Contex
 	f := new(contextFlight[K, V])
 	f.node.Leader = leader
 	f.node.Home = &s.group.home
-	f.ctx = &f.flightContext
+	f.withContext = f
 	f.shard = s
 	f.Init(hash, key, &f.flight)
 	f.callers = 1

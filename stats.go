@@ -87,16 +87,16 @@ func (s FlightState) String() string {
 // for each of them, and holds up calls meanwhile, but no longer than it takes
 // to copy.
 func (g *Group[K, V]) InFlight() []Flight[K] {
-	now := time.Now()
+	now := time.Now().UnixNano()
 	var list []Flight[K]
 	for s := range g.parts() {
 		s.Lock()
 		list = slices.Grow(list, s.flights.Len()+int(s.counters.waiting))
 		for f := range s.flights.All() {
 			forgotten := f.Aside()
-			for ; f != nil; f = f.successor {
+			for ; f != nil; f = f.successor() {
 				f.knownSince(now)
-				list = append(list, Flight[K]{f.Key(), f.callers, f.state(), forgotten, f.since})
+				list = append(list, Flight[K]{f.Key(), int(f.callers), f.state(), forgotten, time.Unix(0, f.since)})
 			}
 		}
 		s.Unlock()
@@ -107,8 +107,8 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 
 // knownSince stamps a flight that has no time yet. A stamp for every flight
 // would cost more than an unshared Do.
-func (f *flight[K, V]) knownSince(now time.Time) {
-	if f.since.IsZero() {
+func (f *flight[K, V]) knownSince(now int64) {
+	if f.since == 0 {
 		f.since = now
 		f.plain = false
 	}
@@ -116,7 +116,7 @@ func (f *flight[K, V]) knownSince(now time.Time) {
 
 func (f *flight[K, V]) state() FlightState {
 	switch {
-	case f.predecessor != nil:
+	case f.waits():
 		return Waiting
 	case f.cancelled:
 		return Cancelled

@@ -78,8 +78,9 @@ func (t *tracing[K]) started(ctx context.Context) context.Context {
 	return ctx
 }
 
-// traceJoin calls the Join hook. If that doesn't return, the caller doesn't
-// stay on the flight either.
+// traceJoin calls the Join hook. If that panics, the call is over, and its
+// caller leaves the flight. Do and DoChan keep a flight from being abandoned
+// even so.
 func (c *call[K, V]) traceJoin() {
 	join := c.trace.hooks.Join
 	if join == nil {

@@ -26,6 +26,9 @@ func Hash[K comparable](key K) uint64 {
 // a shrinking table keeps.
 const minBuckets = 8
 
+// asideBit is set in the hash of an entry that was set aside, and in no other.
+const asideBit = 1 << 63
+
 // An Entry is a flight's place in a table. The flight embeds it and calls Init
 // before the first Insert.
 type Entry[K comparable, F any] struct {
@@ -33,20 +36,19 @@ type Entry[K comparable, F any] struct {
 	hash   uint64
 	next   *Entry[K, F]
 	flight *F
-	aside  bool
 }
 
 // Init sets the key under which the entry will be found, its hash, and the
 // flight that Find returns for it. The entry must not be in a table.
 func (e *Entry[K, F]) Init(hash uint64, key K, flight *F) {
-	e.key, e.hash, e.flight, e.aside = key, hash, flight, false
+	e.key, e.hash, e.flight = key, hash&^asideBit, flight
 }
 
 // Key returns the entry's key.
 func (e *Entry[K, F]) Key() K { return e.key }
 
 // Aside reports whether the entry has been set aside.
-func (e *Entry[K, F]) Aside() bool { return e.aside }
+func (e *Entry[K, F]) Aside() bool { return e.hash&asideBit != 0 }
 
 // Clear drops the entry's references. The entry must not be in a table.
 func (e *Entry[K, F]) Clear() {
@@ -75,8 +77,9 @@ func (t *Table[K, F]) Find(hash uint64, key K) *F {
 	if t.n == 0 {
 		return nil
 	}
+	hash &^= asideBit
 	for e := *t.bucket(hash); e != nil; e = e.next {
-		if e.hash == hash && e.key == key && !e.aside {
+		if e.hash == hash && e.key == key {
 			return e.flight
 		}
 	}
@@ -133,12 +136,10 @@ func (t *Table[K, F]) All() iter.Seq[*F] {
 	}
 }
 
-// hide gives the entry the next hash of those set aside. The factor spreads
-// the count over the high bits too.
+// hide gives the entry the next hash of those set aside.
 func (t *Table[K, F]) hide(e *Entry[K, F]) {
 	t.asides++
-	e.hash = t.asides * 0x9e3779b97f4a7c15
-	e.aside = true
+	e.hash = t.asides | asideBit
 }
 
 func (t *Table[K, F]) bucket(hash uint64) **Entry[K, F] {
