@@ -48,41 +48,51 @@ type caller struct {
 // call makes the call and notes how it ended.
 func (c *caller) call() {
 	continued := false
-	defer func() { c.exited = !continued }()
+	defer func() {
+		c.run.afterObservation()
+		c.exited = !continued
+	}()
 	c.callAndRecover()
 	continued = true
 }
 
 func (c *caller) callAndRecover() {
 	defer func() {
+		c.run.afterObservation()
 		if !c.returned {
 			c.recovered = recover()
 			c.panicked = c.recovered != nil
 		}
 	}()
-	c.callMethod()
-	c.returned = true
+	got, channel := c.callMethod()
+	c.run.afterObservation()
+	if c.Op == OpDo && c.runs > 0 {
+		c.sent = c.run.sentResults()
+	}
+	c.result, c.returned = got, true
+	if channel != nil { // a leader that returns looks at the others' channels
+		c.channel = channel
+	}
 }
 
-func (c *caller) callMethod() {
+// callMethod returns what the method returned: a result or a channel.
+func (c *caller) callMethod() (got result, channel channel) {
 	switch c.Op {
 	case OpDo:
-		c.result.value, c.result.err, c.result.shared = c.group.Do(c.Key, c.function())
-		if c.runs > 0 {
-			c.sent = c.run.sentResults()
-		}
+		got.value, got.err, got.shared = c.group.Do(c.Key, c.function())
 	case OpDoChan:
-		c.channel = c.group.DoChan(c.Key, c.function())
+		channel = c.group.DoChan(c.Key, c.function())
 	case OpDoContext:
 		g := c.group.(contextGroup)
-		c.result.value, c.result.err, c.result.shared = g.DoContext(c.context, c.Key, c.contextFunction())
+		got.value, got.err, got.shared = g.DoContext(c.context, c.Key, c.contextFunction())
 	case OpDoChanContext:
-		c.channel = c.group.(contextGroup).DoChanContext(c.context, c.Key, c.contextFunction())
+		channel = c.group.(contextGroup).DoChanContext(c.context, c.Key, c.contextFunction())
 	case OpFunc:
-		c.result.value, c.result.err = c.group.(contextGroup).Func(c.loader())(c.context, c.Key)
+		got.value, got.err = c.group.(contextGroup).Func(c.loader())(c.context, c.Key)
 	case OpWait:
-		c.result.err = c.group.(contextGroup).Wait(c.context)
+		got.err = c.group.(contextGroup).Wait(c.context)
 	}
+	return got, channel
 }
 
 func (c *caller) function() func() (*Value, error) {
@@ -116,6 +126,7 @@ func (c *caller) loader() func(context.Context, string) (*Value, error) {
 
 // runFunction runs until the script lets it end.
 func (c *caller) runFunction() (*Value, error) {
+	c.run.afterObservation()
 	c.runs++
 	c.onCaller = onCallersGoroutine()
 	c.running = true
@@ -127,6 +138,7 @@ func (c *caller) runFunction() (*Value, error) {
 // look looks at the context that the function got. That of every other caller is
 // used as well: what is made of it must not change what it says.
 func (c *caller) look(ctx context.Context) {
+	c.run.afterObservation()
 	c.fnContext = ctx
 	c.deadline = deadlineOf(ctx)
 	if ctx.Value(callerKey{}) != c.context.Value(callerKey{}) {
@@ -134,7 +146,10 @@ func (c *caller) look(ctx context.Context) {
 	}
 	if c.Caller%2 == 0 {
 		c.child, c.cancelChild = context.WithCancel(ctx)
-		context.AfterFunc(ctx, func() { c.afterFunc = true })
+		context.AfterFunc(ctx, func() {
+			c.run.afterObservation()
+			c.afterFunc = true
+		})
 	}
 }
 

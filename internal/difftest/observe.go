@@ -24,7 +24,13 @@ func (r *run) observe() {
 		r.cloned = n
 	}
 	r.step++
+	r.observed.Add(1)
 }
+
+// afterObservation orders what a caller's goroutines do next after all that was
+// observed before. It is so in any case, since they were blocked meanwhile, but a
+// goroutine that a timer wakes has nothing else to show the race detector.
+func (r *run) afterObservation() { r.observed.Load() }
 
 func (r *run) observeFunction(c *caller) {
 	for ; c.seenRuns < c.runs; c.seenRuns++ {

@@ -53,6 +53,8 @@ type run struct {
 	records []record
 	clones  atomic.Int64
 	cloned  int64 // clones observed so far
+
+	observed atomic.Int64 // steps; see afterObservation
 }
 
 // perform begins a step.
