@@ -88,7 +88,7 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // policy lets the page's own style and script work, and nothing else: should a
 // key ever get out of its place, it does nothing.
-var policy = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; style-src " +
+var policy = "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; style-src " +
 	source(pageCSS) + "; script-src " + source(pageJS)
 
 // source names a text in a policy.
