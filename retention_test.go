@@ -1,0 +1,476 @@
+package singleflight_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"weak"
+
+	"github.com/seed-737f55c4/singleflight"
+)
+
+// An object stands for a key, a value, an error or whatever a function or a
+// context refers to.
+type object struct {
+	name string
+	_    [64]byte
+}
+
+func (o *object) Error() string { return o.name }
+
+// objects are those that a test made and that are to be collected.
+type objects struct {
+	mu   sync.Mutex
+	weak map[string]weak.Pointer[object]
+}
+
+func (os *objects) add(format string, args ...any) *object {
+	o := &object{name: fmt.Sprintf(format, args...)}
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	if os.weak == nil {
+		os.weak = make(map[string]weak.Pointer[object])
+	}
+	os.weak[o.name] = weak.Make(o)
+	return o
+}
+
+// collected fails the test unless all objects are collected in the end.
+func (os *objects) collected(t *testing.T) {
+	t.Helper()
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	if len(os.weak) == 0 {
+		t.Error("the test has no objects")
+	}
+	for range 20 {
+		runtime.GC()
+		for name, w := range os.weak {
+			if w.Value() == nil {
+				delete(os.weak, name)
+			}
+		}
+		if len(os.weak) == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+	for name := range os.weak {
+		t.Errorf("%s is kept", name)
+	}
+}
+
+type objectGroup = singleflight.Group[*object, *object]
+
+// outcomes are what a function of a retention test can end with.
+var outcomes = []string{"value", "error", "panic", "Goexit"}
+
+// ends makes an object for the outcome, and returns a function that ends with
+// it and refers to another one.
+func (os *objects) ends(who, outcome string, end <-chan bool) func() (*object, error) {
+	captured := os.add("captured object of the %s's function, %s", who, outcome)
+	result := os.add("result of the %s's function, %s", who, outcome)
+	return func() (*object, error) {
+		if end != nil {
+			<-end
+		}
+		defer runtime.KeepAlive(captured)
+		switch outcome {
+		case "value":
+			return result, nil
+		case "error":
+			return result, result
+		case "panic":
+			panic(result)
+		default:
+			runtime.Goexit()
+			return result, nil
+		}
+	}
+}
+
+// context returns a context that refers to an object.
+func (os *objects) context(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, contextKey("object"), os.add("context of the %s", who))
+}
+
+// Clause 24: once a flight has landed, the group keeps no reference to its
+// key, value, error, functions or contexts, whatever way the callers came.
+func TestLandedFlightIsNotKept(t *testing.T) {
+	var kept []*objectGroup
+	var all objects
+	for _, outcome := range outcomes {
+		for _, leads := range ways {
+			for _, joins := range append(ways, way{name: "nobody"}) {
+				name := leads.name + "/" + joins.name
+				synctest.Test(t, func(t *testing.T) {
+					g := singleflight.New(singleflight.Options[*object, *object]{Recover: true})
+					kept = append(kept, g)
+					key := all.add("key, %s, %s", name, outcome)
+					end := make(chan bool)
+					go enter(leads, g, all.context(t.Context(), "leader, "+name), key, all.ends("leader, "+name, outcome, end))
+					synctest.Wait()
+					if joins.name != "nobody" {
+						go enter(joins, g, all.context(t.Context(), "joiner, "+name), key, all.ends("joiner, "+name, outcome, nil))
+						synctest.Wait()
+					}
+					close(end)
+					synctest.Wait()
+				})
+			}
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(kept)
+}
+
+// Clause 24: also while the callers' contexts live on, as that of a server
+// does.
+func TestLandedFlightIsNotKeptByContextsOfCallers(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var all objects
+	for _, outcome := range outcomes {
+		for _, leads := range ways {
+			for _, joins := range ways {
+				name := leads.name + "/" + joins.name
+				g := singleflight.New(singleflight.Options[*object, *object]{Recover: true})
+				key := all.add("key, %s, %s", name, outcome)
+				end, joined := make(chan bool), make(chan bool)
+				var callers sync.WaitGroup
+				callers.Go(func() {
+					enter(leads, g, ctx, key, func() (*object, error) {
+						close(joined)
+						return all.ends("leader, "+name, outcome, end)()
+					})
+				})
+				<-joined
+				callers.Go(func() {
+					enter(joins, g, ctx, key, all.ends("joiner, "+name, outcome, nil))
+				})
+				close(end)
+				callers.Wait()
+				if err := g.Wait(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(ctx)
+}
+
+// Clause 24: also when somebody keeps the flight's context, or one derived
+// from it. That keeps the values of the leader's context, since it has them.
+func TestLandedFlightIsNotKeptByItsContext(t *testing.T) {
+	var contexts []context.Context
+	var all objects
+	for _, opts := range []singleflight.Options[*object, *object]{
+		{Recover: true},
+		{Recover: true, FlightTimeout: 1e18, CancelAbandoned: true},
+	} {
+		for _, outcome := range outcomes {
+			for _, leads := range bound {
+				for _, joins := range append(ways, way{name: "nobody"}) {
+					name := leads.name + "/" + joins.name
+					synctest.Test(t, func(t *testing.T) {
+						g := singleflight.New(opts)
+						key := all.add("key, %s, %s", name, outcome)
+						end := make(chan bool)
+						fn := all.ends("leader, "+name, outcome, end)
+						keep := func(ctx context.Context) (*object, error) {
+							child, cancel := context.WithCancel(ctx)
+							context.AfterFunc(ctx, cancel)
+							contexts = append(contexts, ctx, child)
+							return fn()
+						}
+						leader := t.Context()
+						if !leads.detaches {
+							leader = context.WithoutCancel(leader)
+						}
+						if leads.channel {
+							g.DoChanContext(leader, key, keep)
+						} else {
+							go g.DoContext(leader, key, keep)
+						}
+						synctest.Wait()
+						if joins.name != "nobody" {
+							go enter(joins, g, all.context(t.Context(), "joiner, "+name), key, all.ends("joiner, "+name, outcome, nil))
+							synctest.Wait()
+						}
+						close(end)
+						synctest.Wait()
+					})
+				}
+			}
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(contexts)
+}
+
+// Clause 24: what a caller brought that has detached isn't kept after the
+// landing either.
+func TestLandedFlightDoesNotKeepCallersThatDetached(t *testing.T) {
+	var kept []*objectGroup
+	var contexts []context.Context
+	var all objects
+	for _, opts := range []singleflight.Options[*object, *object]{{}, {CancelAbandoned: true}} {
+		for _, leads := range detaching {
+			for _, joins := range detaching {
+				name := leads.name + "/" + joins.name
+				synctest.Test(t, func(t *testing.T) {
+					g := singleflight.New(opts)
+					kept = append(kept, g)
+					ctx, cancel := context.WithCancel(t.Context())
+					key := all.add("key, %s", name)
+					end := make(chan bool)
+					fn := all.ends("leader, "+name, "value", end)
+					keep := func(ctx context.Context) (*object, error) {
+						contexts = append(contexts, ctx)
+						return fn()
+					}
+					if leads.channel {
+						g.DoChanContext(ctx, key, keep)
+					} else {
+						go g.DoContext(ctx, key, keep)
+					}
+					synctest.Wait()
+					go enter(joins, g, all.context(ctx, "joiner, "+name), key, all.ends("joiner, "+name, "value", nil))
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					close(end)
+					synctest.Wait()
+				})
+			}
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(kept)
+	runtime.KeepAlive(contexts)
+}
+
+// Clause 24: a successor that was dropped counts as landed, although the
+// flight that it waited for goes on.
+func TestDroppedSuccessorIsNotKept(t *testing.T) {
+	for _, leads := range detaching {
+		for _, joins := range detaching {
+			t.Run(leads.name+"/"+joins.name, func(t *testing.T) {
+				var all objects
+				synctest.Test(t, func(t *testing.T) {
+					g := singleflight.New(singleflight.Options[*object, *object]{CancelAbandoned: true})
+					key := new(object)
+					end := make(chan bool)
+					ctx, cancel := context.WithCancel(t.Context())
+					go enter(byDoContext, g, ctx, key, func() (*object, error) {
+						<-end
+						return nil, nil
+					})
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					ctx, cancel = context.WithCancel(t.Context())
+					go enter(leads, g, all.context(ctx, "leader"), key, all.ends("leader", "value", nil))
+					synctest.Wait()
+					go enter(joins, g, all.context(ctx, "joiner"), key, all.ends("joiner", "value", nil))
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					all.collected(t)
+					close(end)
+					synctest.Wait()
+					runtime.KeepAlive(key)
+				})
+			})
+		}
+	}
+}
+
+// Clause 24: a flight inside which another one was led or joined doesn't keep
+// that when it has landed, while it flies on itself.
+func TestNestedFlightIsNotKept(t *testing.T) {
+	for _, leads := range ways {
+		for _, joins := range ways {
+			t.Run(leads.name+"/"+joins.name, func(t *testing.T) {
+				var all objects
+				synctest.Test(t, func(t *testing.T) {
+					var g objectGroup
+					end, nestedEnd := make(chan bool), make(chan bool)
+					nested := all.add("key")
+					fly := func(w way, who string) {
+						go g.DoContext(t.Context(), new(object), func(ctx context.Context) (*object, error) {
+							func() {
+								go enter(w, &g, all.context(ctx, who), nested, all.ends(who, "value", nestedEnd))
+							}()
+							<-end
+							return nil, nil
+						})
+						synctest.Wait()
+					}
+					fly(leads, "leader")
+					fly(joins, "joiner")
+					nested = nil
+					close(nestedEnd)
+					synctest.Wait()
+					all.collected(t)
+					close(end)
+					synctest.Wait()
+				})
+			})
+		}
+	}
+}
+
+// heapInUse returns how many bytes are in use once the garbage is collected.
+func heapInUse() int {
+	var stats runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
+}
+
+// crew starts some goroutines, and waits until all are there and have gone.
+func crew(n int) {
+	end := make(chan bool)
+	var there, gone sync.WaitGroup
+	there.Add(n)
+	for range n {
+		gone.Go(func() {
+			there.Done()
+			<-end
+		})
+	}
+	there.Wait()
+	close(end)
+	gone.Wait()
+}
+
+// small is what a group may keep of a burst.
+const small = 128 << 10
+
+// returned fails the test unless burst gives back the memory that it took.
+func returned(t *testing.T, burst func()) {
+	t.Helper()
+	// Nothing is to be collected meanwhile: that would walk deep stacks often.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	before := heapInUse()
+	burst()
+	if kept := heapInUse() - before; kept > small {
+		t.Errorf("%d bytes are kept after the burst", kept)
+	}
+}
+
+// Clause 24: after a burst the group returns the memory that the burst took.
+// Each function makes the next call, so that all flights are in the air at
+// once and only few goroutines are needed.
+func TestBurstOfKeysReturnsItsMemory(t *testing.T) {
+	const goroutines = 20
+	for w, keys := range map[*way]int{&byDo: 10_000, &byEndlessDoContext: 2_000} { // per goroutine
+		for _, forgotten := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/forgotten=%v", w.name, forgotten), func(t *testing.T) {
+				var g singleflight.Group[int, int]
+				var most int
+				returned(t, func() {
+					most = 0
+					var inner sync.WaitGroup
+					inner.Add(goroutines)
+					end := make(chan bool)
+					var nest func(key, depth int) (int, error)
+					nest = func(key, depth int) (int, error) {
+						if forgotten {
+							key = 0
+							g.Forget(key)
+						}
+						if depth == 0 {
+							inner.Done()
+							<-end
+							return key, nil
+						}
+						r := enter(*w, &g, t.Context(), key, func() (int, error) { return nest(key+1, depth-1) })
+						return r.Val, r.Err
+					}
+					var outer sync.WaitGroup
+					for i := range goroutines {
+						first := i * keys
+						depth := keys
+						if forgotten && i > 0 {
+							depth = 0 // one key, so they would join each other
+						}
+						outer.Go(func() { nest(first, depth) })
+					}
+					inner.Wait()
+					most = g.Stats().InFlight
+					close(end)
+					outer.Wait()
+				})
+				if want := keys; most < want {
+					t.Errorf("%d flights were in the air, want at least %d", most, want)
+				}
+				runtime.KeepAlive(&g)
+			})
+		}
+	}
+}
+
+// Clause 24: the same for flights with goroutines of their own and channel
+// callers, which detach or not.
+func TestBurstOfChannelCallersReturnsItsMemory(t *testing.T) {
+	const keys = 3_000
+	ctx := t.Context() // lives on
+	for _, w := range channelWays {
+		t.Run(w.name, func(t *testing.T) {
+			var g singleflight.Group[int, int]
+			burst := func() {
+				end := make(chan bool)
+				leaving, cancel := context.WithCancel(ctx)
+				for key := range keys {
+					open(w, &g, ctx, key, func() (int, error) { <-end; return key, nil })
+					open(w, &g, ctx, key, nil)
+					open(w, &g, leaving, key, nil)
+				}
+				cancel()
+				close(end)
+				if err := g.Wait(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+			// The runtime keeps its goroutines, the context its map.
+			crew(4 * keys)
+			burst()
+			returned(t, burst)
+			runtime.KeepAlive(&g)
+		})
+	}
+}
+
+// Clause 24: the same for a crowd on one flight.
+func TestBurstOfJoinersReturnsItsMemory(t *testing.T) {
+	for _, leads := range []way{byDo, byDoContext} {
+		t.Run(leads.name, func(t *testing.T) {
+			var g singleflight.Group[string, int]
+			returned(t, func() {
+				var channels []<-chan singleflight.Result[int]
+				enter(leads, &g, t.Context(), "key", func() (int, error) {
+					for range 10_000 {
+						channels = append(channels, g.DoChan("key", nil))
+					}
+					return 1, errors.ErrUnsupported
+				})
+				for _, ch := range channels {
+					if r := <-ch; r.Val != 1 {
+						t.Errorf("a joiner got %+v", r)
+					}
+				}
+			})
+			runtime.KeepAlive(&g)
+		})
+	}
+}
