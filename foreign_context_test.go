@@ -2,7 +2,11 @@ package singleflight_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
 )
 
 // A foreignContext is a context that isn't of the standard library, and that
@@ -84,4 +88,171 @@ func (w *watches) watching() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.funcs)
+}
+
+func TestForeignContextsDetach(t *testing.T) {
+	// Clauses 13 and 17: contexts that aren't of the standard library end calls, and make flights, like any.
+	for _, hooked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("AfterFunc=%v", hooked), func(t *testing.T) {
+			eachPair(t, detaching, detaching, func(t *testing.T, leads, joins way) {
+				newContext := func() (ctx context.Context, end func(error)) {
+					foreign := newForeignContext(context.WithValue(t.Context(), contextKey("k"), 1))
+					watched := watchedContext{foreign, new(watches)}
+					end = func(err error) {
+						foreign.end(err)
+						watched.fire()
+						synctest.Wait()
+					}
+					if hooked {
+						return watched, end
+					}
+					return foreign, end
+				}
+				g := cancelling()
+				j := newJob()
+				ctx1, end1 := newContext()
+				ctx2, end2 := newContext()
+				leader, joiner := leads.call(g, ctx1, "key", j), joins.call(g, ctx2, "key", newJob())
+				end1(errFlight) // an error of its own
+				leader.got(t, answer{Err: errFlight})
+				joiner.waits(t)
+				inState(t, "the flight's context", j.ctx, nil)
+				if v := j.ctx.Value(contextKey("k")); v != 1 {
+					t.Errorf("the flight's context has value %v", v)
+				}
+				end2(context.DeadlineExceeded)
+				joiner.got(t, late)
+				inState(t, "the abandoned flight's context", j.ctx, context.Canceled)
+				leads.call(g, ctx1, "key", newJob()).got(t, answer{Err: errFlight}) // 12
+				j.returns(7)
+			})
+		})
+	}
+}
+
+// A hookContext is one that calls a hook before it answers.
+type hookContext struct {
+	*foreignContext
+	*watches
+	hook func(method string)
+}
+
+func (c hookContext) Done() <-chan struct{} { c.hook("Done"); return c.foreignContext.Done() }
+func (c hookContext) Err() error            { c.hook("Err"); return c.foreignContext.Err() }
+func (c hookContext) Value(key any) any     { c.hook("Value"); return c.foreignContext.Value(key) }
+
+func (c hookContext) AfterFunc(f func()) func() bool {
+	c.hook("AfterFunc")
+	stop := c.watches.AfterFunc(func() { c.hook("f"); f() })
+	return func() bool { c.hook("stop"); return stop() }
+}
+
+func TestDeadlockCheckAsksContextsWithoutLock(t *testing.T) {
+	// Clauses 18 and 23: nothing of the user's runs under a lock: not where a call looks for a cycle through leaders'
+	// contexts, nor where a watch over a context begins and ends, nor in Wait.
+	eachPair(t, detaching, detaching, func(t *testing.T, leads, joins way) {
+		g, other := cancelling(), new(group)
+		var calls sync.Map
+		var busy atomic.Bool
+		hook := func(method string) {
+			calls.Store(method, true)
+			if !busy.CompareAndSwap(false, true) {
+				return // called by what follows
+			}
+			defer busy.Store(false)
+			for i := range 20 { // whatever locks there are
+				alone(t, g, fmt.Sprint("other key ", i))
+				alone(t, other, fmt.Sprint("other key ", i))
+			}
+			// The deadlock check's own.
+			g.DoContext(context.Background(), "key of a hook", func(ctx context.Context) (int, error) {
+				v, err, _ := g.DoContext(ctx, "key of a hook", nil)
+				wantRefused(t, v, err)
+				return v, err
+			})
+			g.Stats()
+		}
+		hooked := func(values context.Context) hookContext {
+			return hookContext{newForeignContext(values), new(watches), hook}
+		}
+		f, h, i := newJob(), newJob(), newJob()
+		fctx, ictx := hooked(t.Context()), hooked(t.Context())
+		leads.call(g, fctx, "f", f)
+		leads.call(other, hooked(f.ctx), "h", h)
+		leads.call(g, ictx, "i", i)
+		joiner := joins.call(g, hooked(h.ctx), "i", newJob())
+		joins.call(other, hooked(i.ctx), "h", newJob()).got(t, refused)
+		joins.call(g, hooked(h.ctx), "f", newJob()).got(t, refused)
+		byWait(g, hooked(h.ctx)).got(t, refused)
+		waiter := byWait(other, hooked(t.Context()))
+		// A detached leader, whose flight is cancelled, and a successor.
+		fctx.end(context.Canceled)
+		fctx.fire()
+		synctest.Wait()
+		joins.call(g, hooked(h.ctx), "f", newJob()).got(t, refused)
+		j := newJob()
+		joins.call(g, hooked(i.ctx), "f", newJob()).got(t, refused) // over f and h
+		successor := joins.call(g, hooked(t.Context()), "f", j)
+		f.returns(1)
+		j.returns(2)
+		successor.got(t, answer{Val: 2, Leader: true})
+		i.returns(3)
+		joiner.got(t, answer{Val: 3, Shared: true})
+		h.returns(4)
+		waiter.got(t, idle)
+		for _, method := range []string{"Done", "Err", "Value"} {
+			if _, called := calls.Load(method); !called {
+				t.Errorf("%s was never called", method)
+			}
+		}
+	})
+}
+
+func TestPanicInContextIsItsCallers(t *testing.T) {
+	// Clause 23: a context whose Value panics is its caller's trouble: the call panics, and the group goes on.
+	eachPair(t, detaching, bound, func(t *testing.T, leads, w way) {
+		for _, cancelled := range []bool{false, true} {
+			g := cancelling()
+			j := newJob()
+			ctx, cancel := context.WithCancel(t.Context())
+			leader := leads.call(g, ctx, "key", j)
+			want := answer{Val: 7, Leader: true}
+			if cancelled {
+				want = canceled
+				cancel()
+				synctest.Wait()
+			}
+			broken := hookContext{newForeignContext(t.Context()), new(watches), func(method string) {
+				if method == "Value" {
+					panic("boom")
+				}
+			}}
+			unused := newJob()
+			for range 3 {
+				if value := panicOf(func() { g.DoChanContext(broken, "key", unused.bound) }); value != "boom" {
+					t.Errorf("DoChanContext panics with %v, want boom", value)
+				}
+				if value := panicOf(func() { g.DoContext(broken, "key", unused.bound) }); value != "boom" {
+					t.Errorf("DoContext panics with %v, want boom", value)
+				}
+			}
+			alone(t, g, "other key")
+			var next caller
+			s := newJob()
+			if cancelled {
+				next = w.call(g, t.Context(), "key", s)
+			}
+			j.returns(7)
+			leader.got(t, want)
+			if cancelled {
+				s.returns(8)
+				next.got(t, answer{Val: 8, Leader: true})
+			}
+			if unused.ran() != 0 {
+				t.Error("the function of a call that panicked ran")
+			}
+			alone(t, g, "key")
+			cancel()
+		}
+	})
 }
