@@ -32,7 +32,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("report", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	short := flags.Bool("short", false, "measure for two minutes at most: shorter runs, and curves that end earlier")
+	short := flags.Bool("short", false, "measure for about two minutes: shorter runs, and curves that end earlier")
 	flags.BoolVar(&o.check, "check", false, "exit with 1, naming them, if bars are missed")
 	only := flags.String("only", "", "measure only what has a name that matches the `regexp`")
 	pairs := flags.Int("pairs", 0, "how `often` to measure each row, in turn with its peer (default 7, with -short 5)")
