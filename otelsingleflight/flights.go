@@ -115,9 +115,6 @@ func (t *flights) detach(id uint64, span trace.Span) {
 		return
 	}
 	f.detaches++
-	if f.span != nil || f.landed {
-		return
-	}
 	name := idOf(span)
 	j, ok := f.waiting[name]
 	if !ok {
