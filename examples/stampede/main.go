@@ -25,12 +25,20 @@
 // (Options.FlightTimeout, and a context with a timeout in the other dresses), which counts as a failure, not as somebody's
 // hang-up, and for each request its own client.
 //
+// # Watching
+//
+// With -listen the program doesn't compare. It keeps the service under load in the dress of this package, and serves a page
+// of package flightz, whose address it prints, until Ctrl-C:
+//
+//	go -C examples run ./stampede -listen localhost:0
+//
 // # Ending
 //
 // Ctrl-C ends it at any moment: callers detach, Group.Wait drains the flights, and the database is closed after that. Should
 // queries still run when the time for that is over, the program says so and leaves the database open under them.
 //
-// The exit status is 0, 1 for a failure, 2 for arguments that make no sense, and 130 after Ctrl-C.
+// The exit status is 0, 1 for a failure, 2 for arguments that make no sense, and 130 after Ctrl-C, but 0 after that of a
+// person who watched.
 package main
 
 import (
@@ -50,6 +58,7 @@ import (
 	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/database"
 	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/dress"
 	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/progress"
+	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/report"
 )
 
 // Exit statuses.
@@ -105,7 +114,12 @@ func (p *program) run(ctx context.Context, arguments []string) int {
 		p.say("%v\nRun it with -h to see what it takes.", err)
 		return misuse
 	}
-	report, err := p.play(ctx, options)
+	var report *report.Report
+	if options.listen != "" {
+		err = p.watch(ctx, options)
+	} else {
+		report, err = p.play(ctx, options)
+	}
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		p.say("interrupted")
@@ -113,6 +127,8 @@ func (p *program) run(ctx context.Context, arguments []string) int {
 	case err != nil:
 		p.say("%v", err)
 		return failure
+	case report == nil:
+		return success
 	}
 	if options.json {
 		err = report.JSON(p.stdout)

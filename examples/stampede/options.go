@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ type options struct {
 	json   bool
 	svg    string
 	addr   string
+	listen string
 	terms  int
 	expiry time.Duration
 	plan   load.Plan
@@ -44,6 +46,14 @@ func parse(arguments []string) (*options, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-addr: %w", err)
 	}
+	if o.listen != "" {
+		if _, _, err := net.SplitHostPort(o.listen); err != nil {
+			return nil, fmt.Errorf("-listen: %w", err)
+		}
+		if o.json || o.svg != "" {
+			return nil, errors.New("-listen: there is no result for -json and -svg to write")
+		}
+	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("-addr: %q is not a loopback address", host)
 	}
@@ -58,6 +68,7 @@ func define() (*options, *flag.FlagSet) {
 	flags.BoolVar(&o.json, "json", false, "write JSON instead of a table")
 	flags.StringVar(&o.svg, "svg", "", "write a chart of the queries over time to `FILE`")
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:0", "serve on the loopback `ADDR`; port 0 is any that is free")
+	flags.StringVar(&o.listen, "listen", "", "serve a live page of the flights on `ADDR`, and keep the service under load until Ctrl-C")
 	flags.IntVar(&o.plan.Clients, "clients", 64, "how many clients there are")
 	flags.DurationVar(&o.plan.Duration, "duration", 7*time.Second, "how long they send requests in each dress")
 	flags.IntVar(&o.plan.Requests, "requests", 0, "how many requests each sends at most; 0: as many as the duration allows")
@@ -75,7 +86,8 @@ func usage() string {
 	var text strings.Builder
 	text.WriteString(`Stampede sends a search service on this machine the same load four times: without deduplication, with
 golang.org/x/sync/singleflight in two ways, and with package singleflight. It tells what reached the database,
-and what the clients got. File names are relative to the folder it runs in (go -C examples runs it in examples).
+and what the clients got. With -listen it keeps the service under load with package singleflight alone, for you to
+watch the flights on a page. File names are relative to the folder it runs in (go -C examples runs it in examples).
 
 `)
 	_, flags := define()

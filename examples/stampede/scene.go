@@ -24,10 +24,7 @@ import (
 // play plays the whole scene. When it returns, all that it started has ended.
 func (p *program) play(ctx context.Context, o *options) (r *report.Report, err error) {
 	// First, since it takes no time to find out that the port is in use.
-	listener, err := net.Listen("tcp", o.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port in use: %s; -addr names another", o.addr)
-	}
+	listener, err := listen("addr", o.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +48,8 @@ func (p *program) play(ctx context.Context, o *options) (r *report.Report, err e
 		}
 	}()
 	plan := &r.Settings.Plan
-	if plan.Queries, err = data.Terms(ctx, o.terms); err != nil {
+	if plan.Queries, err = terms(ctx, data, o.terms, r.Input.Folder); err != nil {
 		return nil, err
-	}
-	if len(plan.Queries) == 0 {
-		return nil, fmt.Errorf("%s: nothing to search for: no name that is declared there has a word of four letters", r.Input.Folder)
 	}
 	p.say("serving on http://%s", listener.Addr())
 	for _, d := range p.dresses {
@@ -67,6 +61,24 @@ func (p *program) play(ctx context.Context, o *options) (r *report.Report, err e
 	}
 	r.Judge()
 	return r, nil
+}
+
+// listen listens on the address that an argument gives.
+func listen(flag, addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port in use: %s; -%s names another", addr, flag)
+	}
+	return listener, err
+}
+
+// terms are what the clients search for.
+func terms(ctx context.Context, data *database.Database, most int, folder string) ([]string, error) {
+	terms, err := data.Terms(ctx, most)
+	if err == nil && len(terms) == 0 {
+		err = fmt.Errorf("%s: nothing to search for: no name that is declared there has a word of four letters", folder)
+	}
+	return terms, err
 }
 
 // open opens the database of the input, and says in the report what it is.

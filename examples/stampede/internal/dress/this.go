@@ -13,7 +13,18 @@ type doContext struct {
 	group *singleflight.Group[string, []byte]
 }
 
-func newDoContext(load Load, limit time.Duration) Front {
+// Watched is the dress of this package. It tells of the group of each front that is made.
+func Watched(made func(*singleflight.Group[string, []byte])) Dress {
+	return Dress{Name: "this package", Mine: true, New: func(load Load, limit time.Duration) Front {
+		d := newGroup(load, limit)
+		made(d.group)
+		return d
+	}}
+}
+
+func newDoContext(load Load, limit time.Duration) Front { return newGroup(load, limit) }
+
+func newGroup(load Load, limit time.Duration) *doContext {
 	return &doContext{load: load, group: singleflight.New(singleflight.Options[string, []byte]{
 		// A load that nobody waits for goes on: its answer goes into the cache, and the key is one that others ask for.
 		// Where an answer is of use to its callers alone, CancelAbandoned saves the work.
