@@ -33,7 +33,7 @@ func TestRegisterTakesGroupsOfAnyKind(t *testing.T) {
 	Register(unused(t), new(singleflight.Group[int, []byte]))
 	Register(unused(t), new(singleflight.Group[any, any]))
 	Register(unused(t), singleflight.New(singleflight.Options[point, error]{CancelAbandoned: true}))
-	RegisterFunc(unused(t), new(singleflight.Group[point, int]), func(p point) string { return fmt.Sprint(p.x) })
+	RegisterFunc(unused(t), new(singleflight.Group[point, int]), func(p point) string { return fmt.Sprint(p.x, "…", p.y) })
 	RegisterFunc(unused(t), new(singleflight.Group[point, int]), nil)
 }
 
