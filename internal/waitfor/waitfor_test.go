@@ -55,6 +55,8 @@ func succeed(from, predecessor, successor *flight) bool {
 	}
 }
 
+type valueKey struct{}
+
 func TestOf(t *testing.T) {
 	f := outside()
 	inner := led(f.context())
@@ -64,7 +66,7 @@ func TestOf(t *testing.T) {
 	}{
 		"none":          {context.Background(), nil},
 		"its own":       {f.context(), f},
-		"value":         {context.WithValue(f.context(), "k", 1), f},
+		"value":         {context.WithValue(f.context(), valueKey{}, 1), f},
 		"WithoutCancel": {context.WithoutCancel(f.context()), f},
 		"innermost":     {context.WithValue(f.context(), waitfor.Key{}, &inner.Node), inner},
 	} {
@@ -116,7 +118,7 @@ func TestJoinRefusesCycles(t *testing.T) {
 func TestLeaderIsFoundWhenAsked(t *testing.T) {
 	a := outside()
 	b := led(a.context())
-	c := led(context.WithValue(b.context(), "k", 1))
+	c := led(context.WithValue(b.context(), valueKey{}, 1))
 	if _, verdict, unknown := waitfor.Join(&c.Node, &a.Node); verdict != waitfor.Unknown || unknown == nil {
 		t.Errorf("the verdict is %v before any leader was asked, want Unknown", verdict)
 	}
