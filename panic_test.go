@@ -461,7 +461,7 @@ func TestRecoverTurnsAPanicIntoAnError(t *testing.T) {
 		leader := leads.call(g, t.Context(), "key", j)
 		joiner := joins.call(g, t.Context(), "key", newJob())
 		j.lands(func() (v int, err error) {
-			v, err = 5, errFlight
+			defer func() { v, err = 5, errFlight }()
 			return explode(errors.ErrUnsupported)
 		})
 		a, _ := leader.poll()
