@@ -15,10 +15,12 @@ type place[K comparable, V any] struct {
 	prev, next *place[K, V]
 }
 
-// newPlace returns a place for c on f.
+// newPlace returns a place for c, which joins f.
 func (s *shard[K, V]) newPlace(f *flight[K, V], c *call[K, V]) *place[K, V] {
 	if c.done != nil {
-		return &s.newWatch(f, c).place
+		w := s.newWatch(f, c)
+		w.place.ch, w.place.watch = c.ch, w
+		return &w.place
 	}
 	p := s.sparePlaces.take()
 	if p == nil {
@@ -28,11 +30,12 @@ func (s *shard[K, V]) newPlace(f *flight[K, V], c *call[K, V]) *place[K, V] {
 	return p
 }
 
-// A watch is a place whose caller detaches when its context ends. But for what
-// is guarded as the place is, its fields don't change while the caller waits.
+// A watch lets a channel caller detach when its context ends. But for what is
+// guarded as a place is, its fields don't change while the caller waits.
 type watch[K comparable, V any] struct {
-	place  place[K, V]
+	place  place[K, V] // unless the caller leads
 	flight *flight[K, V]
+	ch     chan Result[V]
 	ctx    context.Context
 	leads  bool
 	edge   *waitfor.Call
@@ -42,16 +45,14 @@ type watch[K comparable, V any] struct {
 	left   bool        // the caller has detached; guarded
 }
 
-// newWatch returns a place for c on f with a watch over the context, which
-// begin begins.
+// newWatch returns a watch over c, which is on f. It begins with begin.
 func (s *shard[K, V]) newWatch(f *flight[K, V], c *call[K, V]) *watch[K, V] {
 	w := s.spareWatches.take()
 	if w == nil {
 		w = new(watch[K, V])
 		w.leave = func() { w.detach() }
 	}
-	w.place.ch, w.place.watch = c.ch, w
-	w.flight, w.ctx, w.leads, w.edge, w.trace = f, c.ctx, c.leads, c.edge, c.trace
+	w.flight, w.ch, w.ctx, w.leads, w.edge, w.trace = f, c.ch, c.ctx, c.leads, c.edge, c.trace
 	return w
 }
 
@@ -72,87 +73,101 @@ func (w *watch[K, V]) begin() {
 // detach takes the caller off the flight, since its context has ended, unless
 // the flight has landed before.
 func (w *watch[K, V]) detach() {
-	if !w.flight.detach(w.leads, w.edge, &w.place) {
+	var p *place[K, V]
+	if !w.leads {
+		p = &w.place
+	}
+	if !w.flight.detach(w.leads, w.edge, p, w) {
 		return
 	}
 	err := w.ctx.Err()
-	w.place.ch <- Result[V]{Err: err}
+	w.ch <- Result[V]{Err: err}
 	if w.trace != nil {
 		w.trace.detached(w.ctx, err)
 	}
 }
 
-// A line is where the channel callers of a flight wait, in the order of their
-// arrival.
+// A line is where the channel callers of a flight wait.
 type line[K comparable, V any] struct {
-	first, last *place[K, V]
+	leader chan Result[V] // nil if the leader is none, or has detached
+	last   *place[K, V]   // of a ring of those that joined, in the order of their arrival
 }
 
-func (l *line[K, V]) add(p *place[K, V]) {
+func (l *line[K, V]) empty() bool { return l.leader == nil && l.last == nil }
+
+func (l *line[K, V]) join(p *place[K, V]) {
 	if l.last == nil {
-		l.first = p
+		p.prev, p.next = p, p
 	} else {
-		l.last.next, p.prev = p, l.last
+		p.prev, p.next = l.last, l.last.next
+		p.prev.next, p.next.prev = p, p
 	}
 	l.last = p
 }
 
-// leave takes a place out of the line.
 func (l *line[K, V]) leave(p *place[K, V]) {
-	if p.prev == nil {
-		l.first = p.next
-	} else {
-		p.prev.next = p.next
-	}
-	if p.next == nil {
+	switch {
+	case p.next == p:
+		l.last = nil
+	case p == l.last:
 		l.last = p.prev
-	} else {
-		p.next.prev = p.prev
+		fallthrough
+	default:
+		p.prev.next, p.next.prev = p.next, p.prev
 	}
 	p.prev, p.next = nil, nil
-	if p.watch != nil {
-		p.watch.left, p.watch.stop = true, nil
-	}
 }
 
-// send hands the outcome out, to the flight's leader perhaps first. It returns
+// open makes the ring a list and returns the first of those that joined.
+func (l *line[K, V]) open() *place[K, V] {
+	if l.last == nil {
+		return nil
+	}
+	first := l.last.next
+	l.last.next = nil
+	return first
+}
+
+// send hands the outcome out to the leader and those that joined. It returns
 // when all have their Results.
-func (l line[K, V]) send(g *Group[K, V], o *outcome[V], leaderFirst bool) {
-	if l.first != nil && g.copies(o) {
+func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *place[K, V]) {
+	if g.copies(o) && (leader != nil || joined != nil) {
 		sent := make(chan struct{})
-		go l.first.sendCopies(g, o.val, leaderFirst, sent)
+		go g.sendCopies(o.val, leader, joined, sent)
 		<-sent
 		return
 	}
-	for p := l.first; p != nil; p = p.next {
-		p.send(o, leaderFirst)
-		leaderFirst = false
+	if leader != nil {
+		leader <- Result[V]{o.val, o.err, o.shared, true}
+	}
+	for p := joined; p != nil; p = p.next {
+		p.ch <- Result[V]{o.val, o.err, o.shared, false}
 	}
 }
 
-func (p *place[K, V]) send(o *outcome[V], leads bool) {
-	p.ch <- Result[V]{o.val, o.err, o.shared, leads}
-}
-
-// sendCopies sends a copy of val to p and to each place after it, and closes
-// sent. It has a goroutine of its own, since Clone may end that by
-// runtime.Goexit; then another one goes on with the next place.
-func (p *place[K, V]) sendCopies(g *Group[K, V], val V, leads bool, sent chan<- struct{}) {
+// sendCopies sends each a copy of val, and closes sent. It has a goroutine of
+// its own, since Clone may end that by runtime.Goexit; then another one goes
+// on with the next.
+func (g *Group[K, V]) sendCopies(val V, leader chan Result[V], joined *place[K, V], sent chan<- struct{}) {
 	defer func() {
-		if p == nil {
-			close(sent)
+		if leader != nil || joined != nil {
+			go g.sendCopies(val, leader, joined, sent)
 		} else {
-			go p.next.sendCopies(g, val, false, sent)
+			close(sent)
 		}
 	}()
-	for ; p != nil; p = p.next {
-		p.sendCopy(g, val, leads)
-		leads = false
+	if ch := leader; ch != nil {
+		leader = nil
+		g.sendCopy(val, ch, true)
+	}
+	for p := joined; p != nil; p = joined {
+		joined = p.next
+		g.sendCopy(val, p.ch, false)
 	}
 }
 
-func (p *place[K, V]) sendCopy(g *Group[K, V], val V, leads bool) {
-	o := outcome[V]{shared: true, ending: exited}
+func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
+	o := outcome[V]{ending: exited}
 	defer func() {
 		if o.ending != returned {
 			o.fail(recover())
@@ -160,48 +175,51 @@ func (p *place[K, V]) sendCopy(g *Group[K, V], val V, leads bool) {
 		if o.ending == panicked && !g.opts.Recover {
 			crash(o.err)
 		}
-		p.send(&o, leads)
+		ch <- Result[V]{o.val, o.err, true, leads}
 	}()
 	o.val = g.opts.Clone(val)
 	o.ending = returned
 }
 
 // clear ends the watches over the callers' contexts and keeps some of the
-// places for use again: those that no watch can reach any more.
-func (l line[K, V]) clear(s *shard[K, V]) {
-	var spare line[K, V]
-	for n := 0; l.first != nil; {
-		p := l.first
-		l.first = p.next
-		w := p.watch
-		if w != nil && (w.stop == nil || !w.stop()) || n == maxSpares {
-			continue
-		}
-		n++
-		if w == nil {
+// watches and places for use again: those that nothing can reach any more.
+func (s *shard[K, V]) clear(joined *place[K, V], leader *watch[K, V]) {
+	var places spares[place[K, V]]
+	var watches spares[watch[K, V]]
+	if leader != nil && leader.end() {
+		watches.give(leader)
+	}
+	for p := joined; p != nil; {
+		next, w := p.next, p.watch
+		switch {
+		case w == nil:
 			*p = place[K, V]{}
-		} else {
-			*w = watch[K, V]{leave: w.leave}
-			p.watch = w
-		}
-		spare.add(p)
-	}
-	if spare.first != nil {
-		s.recyclePlaces(spare)
-	}
-}
-
-func (s *shard[K, V]) recyclePlaces(l line[K, V]) {
-	s.Lock()
-	defer s.Unlock()
-	for p := l.first; p != nil; {
-		next := p.next
-		p.prev, p.next = nil, nil
-		if p.watch != nil {
-			s.spareWatches.give(p.watch)
-		} else {
-			s.sparePlaces.give(p)
+			places.give(p)
+		case w.end():
+			watches.give(w)
 		}
 		p = next
 	}
+	if len(places.list)+len(watches.list) == 0 {
+		return
+	}
+	s.Lock()
+	defer s.Unlock()
+	for _, p := range places.list {
+		s.sparePlaces.give(p)
+	}
+	for _, w := range watches.list {
+		s.spareWatches.give(w)
+	}
+}
+
+// end ends the watch, after the landing. It reports whether the watch can be
+// used again: not if it is just beginning, or if the caller is detaching, too
+// late.
+func (w *watch[K, V]) end() bool {
+	if w.stop == nil || !w.stop() {
+		return false
+	}
+	*w = watch[K, V]{leave: w.leave}
+	return true
 }

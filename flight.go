@@ -19,30 +19,31 @@ import (
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
 	shard       *shard[K, V]         // doesn't change
-	withContext *contextFlight[K, V] // doesn't change; what this flight is part of, if it has a context or is a successor
+	withContext *contextFlight[K, V] // doesn't change; what this flight is part of, or nil
 
-	callers     int32 // on the flight now
-	joined      int32 // that ever joined, so without the leader
-	plain       bool  // led by Do, and nobody else has touched it
-	leaderFirst bool  // the first in line is the leader
-	cancelled   bool  // abandoned and cancelled: joined by nobody any more
-	landed      bool  // or dropped
+	callers   int32 // on the flight now
+	joined    int32 // that ever joined, so without the leader
+	plain     bool  // led by Do, and nobody else has touched it
+	apart     bool  // the function runs on a goroutine of its own
+	cancelled bool  // abandoned and cancelled: joined by nobody any more
+	landed    bool  // or dropped
 
-	since   int64         // see Flight; in nanoseconds as of time.UnixNano, or 0
-	trace   *tracing[K]   // nil if the group has no Trace
-	runner  *runner[K, V] // runs the function on a new goroutine; nil if the leader runs it
-	handout *handout[V]   // where blocking callers wait; made by the first that needs it
-	line    line[K, V]    // where channel callers wait
+	since   int64       // see Flight; in nanoseconds as of time.UnixNano, or 0
+	handout *handout[V] // where blocking callers wait; made by the first that needs it
+	line    line[K, V]  // where channel callers wait
 }
 
-// A contextFlight is a flight with a context, or a successor, with all that
-// such a flight has besides.
+// A contextFlight is a flight with what few of them need: a context, hooks, or
+// a place in a row of successors.
 type contextFlight[K comparable, V any] struct {
 	flight[K, V]
 	flightContext
 
+	trace       *tracing[K]   // doesn't change; nil if the group has no Trace
+	watch       *watch[K, V]  // over the context of the leader, if that is a channel caller
 	successor   *flight[K, V] // waits for this flight, which was cancelled
 	predecessor *flight[K, V] // this flight waits for it
+	runner      *runner[K, V] // runs a successor
 	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
 }
 
@@ -52,6 +53,14 @@ func (f *flight[K, V]) successor() *flight[K, V] {
 		return nil
 	}
 	return f.withContext.successor
+}
+
+// trace returns the flight's hooks, or nil.
+func (f *flight[K, V]) trace() *tracing[K] {
+	if f.withContext == nil {
+		return nil
+	}
+	return f.withContext.trace
 }
 
 // waits reports whether f is a successor whose predecessor hasn't landed.
@@ -75,8 +84,13 @@ type runner[K comparable, V any] struct {
 }
 
 func (r *runner[K, V]) run() {
+	f, fn := r.flight, r.fn
+	s := f.shard
+	s.Lock()
+	s.recycleRunner(r)
+	s.Unlock()
 	var o outcome[V]
-	r.flight.fly(r.fn, &o)
+	f.fly(fn, &o)
 }
 
 // A call is what one of the entry points was called with, and what came of it.
@@ -94,7 +108,7 @@ type call[K comparable, V any] struct {
 	leads   bool
 	edge    *waitfor.Call // lets the flight from wait for flight
 	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
-	place   *place[K, V]  // of a channel caller
+	place   *place[K, V]  // of a channel caller that joined
 	watch   *watch[K, V]  // of a channel caller that may detach
 	runner  *runner[K, V] // to be started
 	trace   *tracing[K]   // the flight's
@@ -150,11 +164,7 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
 	f := s.flights.Find(hash, key)
 	if f == nil {
-		if c.ctx == nil {
-			f = s.newFlight(hash, key)
-		} else {
-			f = s.newContextFlight(hash, key, c.ctx)
-		}
+		f = s.newFlight(hash, key, c.ctx)
 		s.launch(f)
 		f.lead(c)
 		return waitfor.Granted, nil
@@ -176,13 +186,20 @@ func (f *flight[K, V]) joinable() *flight[K, V] {
 
 // lead makes c the leader of a flight that was made for it.
 func (f *flight[K, V]) lead(c *call[K, V]) {
-	c.flight, c.leads, c.trace = f, true, f.trace
-	if c.apart() {
-		f.plain = false
-		f.runner = f.shard.newRunner(f, c.fn)
-		c.runner = f.runner
-		f.leaderFirst = c.ch != nil
-		f.admit(c)
+	c.flight, c.leads, c.trace = f, true, f.trace()
+	if !c.apart() {
+		return
+	}
+	f.plain, f.apart = false, true
+	c.runner = f.shard.newRunner(f, c.fn)
+	if c.ch == nil {
+		c.handout = f.waitable()
+		return
+	}
+	f.line.leader = c.ch
+	if c.done != nil {
+		c.watch = f.shard.newWatch(f, c)
+		f.withContext.watch = c.watch
 	}
 }
 
@@ -206,8 +223,14 @@ func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *wa
 	if f.joined == 1 {
 		f.knownSince(time.Now().UnixNano())
 	}
-	c.flight, c.trace = f, f.trace
-	f.admit(c)
+	c.flight, c.trace = f, f.trace()
+	if c.ch == nil {
+		c.handout = f.waitable()
+	} else {
+		c.place = f.shard.newPlace(f, c)
+		c.watch = c.place.watch
+		f.line.join(c.place)
+	}
 	return waitfor.Granted, nil
 }
 
@@ -225,22 +248,12 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 	f.shard.counters.led++
 	f.shard.counters.waiting++
 	successor.lead(c)
-	c.runner = nil // the landing of f starts it
-	if !c.apart() {
+	if c.apart() {
+		successor.withContext.runner, c.runner = c.runner, nil // the landing of f starts it
+	} else {
 		successor.withContext.turn = make(chan struct{})
 	}
 	return waitfor.Granted, nil
-}
-
-// admit prepares the way in which c gets the outcome.
-func (f *flight[K, V]) admit(c *call[K, V]) {
-	if c.ch == nil {
-		c.handout = f.waitable()
-	} else {
-		p := f.shard.newPlace(f, c)
-		f.line.add(p)
-		c.place, c.watch = p, p.watch
-	}
 }
 
 // A handout is where a flight leaves its outcome for those who wait. It is
@@ -277,7 +290,7 @@ func (c *call[K, V]) wait(fn function[V]) (v V, err error, shared bool) {
 	select {
 	case <-c.handout.done:
 	case <-c.done:
-		if c.flight.detach(c.leads, c.edge, nil) {
+		if c.flight.detach(c.leads, c.edge, nil, nil) {
 			err := c.ctx.Err()
 			if c.trace != nil {
 				c.trace.detached(c.ctx, err)
@@ -319,32 +332,32 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 		}
 		o.fail(recover())
 		f.shard.countPanic()
-		group, here := f.shard.group, f.runner == nil
+		group, apart := f.shard.group, f.apart
 		f.land(o)
-		if here && o.ending == panicked && !group.opts.Recover {
+		if !apart && o.ending == panicked && !group.opts.Recover {
 			panic(o.err)
 		}
 	}()
-	if fn.bound == nil && f.trace == nil {
+	if f.withContext == nil {
 		o.val, o.err = fn.plain()
 	} else {
-		o.val, o.err = f.call(fn)
+		o.val, o.err = f.withContext.call(fn)
 	}
 	o.ending = returned
 	f.land(o)
 }
 
-// call calls the flight's function with its context.
-func (f *flight[K, V]) call(fn function[V]) (V, error) {
+// call calls the function of a flight with a context, or with hooks.
+func (f *contextFlight[K, V]) call(fn function[V]) (V, error) {
 	ctx := context.Background()
-	if fn.bound != nil {
-		f.withContext.start(f.shard.group.opts.FlightTimeout)
-		ctx = &f.withContext.flightContext
+	if f.node.Leader != nil {
+		f.start(f.shard.group.opts.FlightTimeout)
+		ctx = &f.flightContext
 	}
 	if f.trace != nil {
 		ctx = f.trace.started(ctx)
 	}
-	if fn.bound != nil {
+	if f.node.Leader != nil {
 		return fn.bound(ctx)
 	}
 	return fn.plain()
@@ -367,25 +380,28 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	}
 	o.shared = f.joined > 0
 	group := s.group
-	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || f.line.first != nil) {
+	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || !f.line.empty()) {
 		s.Unlock()
 		crash(o.err)
 	}
 	successor := f.letGo()
-	callers, detached, trace := int(1+f.joined), int(1+f.joined-f.callers), f.trace
-	leaderFirst := f.leaderFirst
-	handout, line := f.disembark()
+	callers, detached := int(1+f.joined), int(1+f.joined-f.callers)
+	trace := f.trace()
+	handout, line, watch := f.disembark()
 	s.Unlock()
 
 	if successor != nil {
 		successor.depart()
 	}
-	line.send(group, o, leaderFirst)
+	joined := line.open()
+	group.send(o, line.leader, joined)
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
 	}
-	line.clear(s)
+	if joined != nil || watch != nil {
+		s.clear(joined, watch)
+	}
 	if trace != nil {
 		trace.landed(callers, detached, o.err)
 	}
@@ -413,7 +429,7 @@ func (f *flight[K, V]) depart() {
 	if turn := f.withContext.turn; turn != nil {
 		close(turn)
 	} else {
-		go f.runner.start()
+		go f.withContext.runner.start()
 	}
 }
 
@@ -426,20 +442,19 @@ func (f *flight[K, V]) awaitTurn() {
 
 // disembark marks a flight as landed, lets go of all that it refers to but its
 // context, and returns those who wait for the outcome.
-func (f *flight[K, V]) disembark() (*handout[V], line[K, V]) {
-	handout, waiting := f.handout, f.line
+func (f *flight[K, V]) disembark() (handout *handout[V], waiting line[K, V], leader *watch[K, V]) {
+	handout, waiting = f.handout, f.line
+	f.handout, f.line, f.since = nil, line[K, V]{}, 0
 	f.Clear()
-	f.handout, f.line, f.trace, f.since, f.leaderFirst = nil, line[K, V]{}, nil, 0, false
-	if f.runner != nil {
-		f.shard.recycleRunner(f.runner)
-		f.runner = nil
-	}
 	if f.withContext != nil {
+		leader = f.withContext.watch
+		f.withContext.watch, f.withContext.runner, f.withContext.trace = nil, nil, nil
 		f.withContext.node.Land()
 	} else if f.joined == 0 {
+		f.apart = false
 		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it
-		return handout, waiting
+		return handout, waiting, nil
 	}
 	f.landed = true
-	return handout, waiting
+	return handout, waiting, leader
 }

@@ -92,7 +92,7 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	}
 	// From here on this is arrive and wait for a leader, without a call, which
 	// costs a third of an unshared Do.
-	f := s.newFlight(hash, key)
+	f := s.newFlight(hash, key, nil)
 	s.launch(f)
 	s.Unlock()
 	var o outcome[V]
@@ -179,7 +179,11 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 		select {
 		case <-landed:
 		case <-ctx.Done():
-			return ctx.Err()
+			select {
+			case <-landed: // before ctx ended, perhaps
+			default:
+				return ctx.Err()
+			}
 		}
 	}
 	return nil

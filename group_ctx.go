@@ -84,9 +84,9 @@ func ended(ctx context.Context) error {
 }
 
 // detach takes a caller off a flight because its context has ended. It reports
-// false if the flight has landed before: then the caller gets the outcome. A
-// blocking caller has no place in line.
-func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V]) bool {
+// false if the flight has landed before: then the caller gets the outcome. The
+// place is nil unless a channel caller joined, the watch unless there is one.
+func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w *watch[K, V]) bool {
 	s := f.shard
 	s.Lock()
 	if f.landed {
@@ -97,13 +97,17 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V]) bo
 	s.counters.detached++
 	if leads {
 		f.withContext.node.LeaderLeft()
-		f.leaderFirst = false
+		f.withContext.watch = nil
+		f.line.leader = nil
 	}
 	if edge != nil {
 		edge.Leave()
 	}
 	if p != nil {
 		f.line.leave(p)
+	}
+	if w != nil {
+		w.left, w.stop = true, nil
 	}
 	if f.callers == 0 {
 		f.abandon()
@@ -139,7 +143,7 @@ func (f *flight[K, V]) drop() {
 	predecessor := f.withContext.predecessor.withContext
 	predecessor.successor, f.withContext.predecessor = nil, nil
 	predecessor.node.DropSuccessor()
-	handout, _ := f.disembark()
+	handout, _, _ := f.disembark()
 	s.Unlock()
 	f.withContext.end()
 	if handout != nil {

@@ -94,9 +94,12 @@ func (s *spares[T]) give(spare *T) {
 	}
 }
 
-// newFlight returns a flight for a leader without a context. It isn't in the
-// table yet.
-func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
+// newFlight returns a flight for a leader with the given context, or none. It
+// isn't in the table yet.
+func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
+	if leader != nil || s.group.opts.Trace != nil {
+		return s.newContextFlight(hash, key, leader)
+	}
 	f := s.spareFlights.take()
 	if f == nil {
 		f = &flight[K, V]{shard: s}
@@ -104,25 +107,18 @@ func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
 	f.Init(hash, key, f)
 	f.callers = 1
 	f.plain = true
-	if hooks := s.group.opts.Trace; hooks != nil {
-		f.plain = false
-		f.trace = newTracing(hooks, key)
-	}
 	return f
 }
 
-// newContextFlight returns a flight with a context and a place in the graph of
-// which flight waits for which. It isn't in the table yet. Its leader's context
-// is nil for a successor that Do or DoChan leads.
 func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
 	f := new(contextFlight[K, V])
 	f.node.Leader = leader
 	f.node.Home = &s.group.home
+	f.trace = newTracing(s.group.opts.Trace, key)
 	f.withContext = f
 	f.shard = s
 	f.Init(hash, key, &f.flight)
 	f.callers = 1
-	f.trace = newTracing(s.group.opts.Trace, key)
 	return &f.flight
 }
 

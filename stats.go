@@ -87,10 +87,10 @@ func (s FlightState) String() string {
 // for each of them, and holds up calls meanwhile, but no longer than it takes
 // to copy.
 func (g *Group[K, V]) InFlight() []Flight[K] {
-	now := time.Now().UnixNano()
 	var list []Flight[K]
 	for s := range g.parts() {
 		s.Lock()
+		now := time.Now().UnixNano() // not before the lock: a flight must not be older than it is
 		list = slices.Grow(list, s.flights.Len()+int(s.counters.waiting))
 		for f := range s.flights.All() {
 			forgotten := f.Aside()

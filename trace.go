@@ -93,7 +93,7 @@ func (c *call[K, V]) traceJoin() {
 	done := false
 	defer func() {
 		if !done && c.ctx != nil {
-			c.flight.detach(false, c.edge, c.place)
+			c.flight.detach(false, c.edge, c.place, c.watch)
 		}
 	}()
 	join(ctx, c.trace.key, c.trace.id)
