@@ -18,12 +18,13 @@ import (
 // said its fields are guarded by the lock of its shard.
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
-	shard       *shard[K, V]         // doesn't change
-	withContext *contextFlight[K, V] // doesn't change; what this flight is part of, or nil
+	shard   *shard[K, V]   // doesn't change
+	context *flightContext // doesn't change until the landing; nil if no context leads here
+	more    *extras[K, V]  // doesn't change; nil if the flight needs none of it
 
 	callers   int32 // on the flight now
 	joined    int32 // that ever joined, so without the leader
-	plain     bool  // led by Do, and nobody else has touched it
+	plain     bool  // the leader runs the function, and nobody else has touched the flight
 	apart     bool  // the function runs on a goroutine of its own
 	cancelled bool  // abandoned and cancelled: joined by nobody any more
 	landed    bool  // or dropped
@@ -33,13 +34,10 @@ type flight[K comparable, V any] struct {
 	line    line[K, V]  // where channel callers wait
 }
 
-// A contextFlight is a flight with what few of them need: a context, hooks, or
-// a place in a row of successors.
-type contextFlight[K comparable, V any] struct {
-	flight[K, V]
-	flightContext
-
-	trace       *tracing[K]   // doesn't change; nil if the group has no Trace
+// extras are what a flight has that may be cancelled, is a successor, or has
+// hooks.
+type extras[K comparable, V any] struct {
+	trace       *tracing[K]   // doesn't change until the landing; nil if the group has no Trace
 	watch       *watch[K, V]  // over the context of the leader, if that is a channel caller
 	successor   *flight[K, V] // waits for this flight, which was cancelled
 	predecessor *flight[K, V] // this flight waits for it
@@ -47,25 +45,32 @@ type contextFlight[K comparable, V any] struct {
 	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
 }
 
+// An extendedFlight is a flight with all that one can have, in one allocation.
+type extendedFlight[K comparable, V any] struct {
+	flight[K, V]
+	flightContext
+	extras[K, V]
+}
+
 // successor returns the flight that waits for f, or nil.
 func (f *flight[K, V]) successor() *flight[K, V] {
-	if f.withContext == nil {
+	if f.more == nil {
 		return nil
 	}
-	return f.withContext.successor
+	return f.more.successor
 }
 
 // trace returns the flight's hooks, or nil.
 func (f *flight[K, V]) trace() *tracing[K] {
-	if f.withContext == nil {
+	if f.more == nil {
 		return nil
 	}
-	return f.withContext.trace
+	return f.more.trace
 }
 
 // waits reports whether f is a successor whose predecessor hasn't landed.
 func (f *flight[K, V]) waits() bool {
-	return f.withContext != nil && f.withContext.predecessor != nil
+	return f.more != nil && f.more.predecessor != nil
 }
 
 // A function is what the caller wants done: plain for Do and DoChan, bound to
@@ -157,6 +162,21 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 	return nil
 }
 
+// leadHere is arrive and wait for a leader that runs its function itself, on a
+// key that has no flight. It does without a call, which took half the time of
+// an unshared Do. The lock is held, and let go of.
+func (s *shard[K, V]) leadHere(hash uint64, key K, ctx context.Context, fn function[V]) (v V, err error, shared bool) {
+	f := s.newFlight(hash, key, ctx)
+	s.launch(f)
+	s.Unlock()
+	var o outcome[V]
+	f.fly(fn, &o)
+	if o.ending == returned && !o.shared {
+		return o.val, o.err, false
+	}
+	return s.group.result(&o)
+}
+
 // board finds the flight for a call. Unless the verdict is Granted it changes
 // nothing. If it is Unknown, board wants to be called again when unknown has
 // been asked, or, if that is nil, when the flight is known that the call
@@ -164,7 +184,11 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 func (s *shard[K, V]) board(hash uint64, key K, c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
 	f := s.flights.Find(hash, key)
 	if f == nil {
-		f = s.newFlight(hash, key, c.ctx)
+		if c.done == nil {
+			f = s.newFlight(hash, key, c.ctx)
+		} else {
+			f = s.newExtendedFlight(hash, key, c.ctx)
+		}
 		s.launch(f)
 		f.lead(c)
 		return waitfor.Granted, nil
@@ -199,7 +223,7 @@ func (f *flight[K, V]) lead(c *call[K, V]) {
 	f.line.leader = c.ch
 	if c.done != nil {
 		c.watch = f.shard.newWatch(f, c)
-		f.withContext.watch = c.watch
+		f.more.watch = c.watch
 	}
 }
 
@@ -207,12 +231,12 @@ func (f *flight[K, V]) lead(c *call[K, V]) {
 // board.
 func (f *flight[K, V]) join(c *call[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
 	// A flight without a context waits for nobody, so no cycle goes through it.
-	if c.ctx != nil && f.withContext != nil {
+	if c.ctx != nil && f.context != nil {
 		if !c.asked {
 			return waitfor.Unknown, nil
 		}
 		if c.from != nil {
-			if c.edge, verdict, unknown = waitfor.Join(c.from, &f.withContext.node); verdict != waitfor.Granted {
+			if c.edge, verdict, unknown = waitfor.Join(c.from, &f.context.node); verdict != waitfor.Granted {
 				return verdict, unknown
 			}
 		}
@@ -240,18 +264,18 @@ func (f *flight[K, V]) succeed(hash uint64, key K, c *call[K, V]) (verdict waitf
 	if c.ctx != nil && !c.asked {
 		return waitfor.Unknown, nil
 	}
-	successor := f.shard.newContextFlight(hash, key, c.ctx)
-	if verdict, unknown = waitfor.Succeed(c.from, &f.withContext.node, &successor.withContext.node); verdict != waitfor.Granted {
+	successor := f.shard.newExtendedFlight(hash, key, c.ctx)
+	if verdict, unknown = waitfor.Succeed(c.from, &f.context.node, &successor.context.node); verdict != waitfor.Granted {
 		return verdict, unknown
 	}
-	f.withContext.successor, successor.withContext.predecessor = successor, f
+	f.more.successor, successor.more.predecessor = successor, f
 	f.shard.counters.led++
 	f.shard.counters.waiting++
 	successor.lead(c)
 	if c.apart() {
-		successor.withContext.runner, c.runner = c.runner, nil // the landing of f starts it
+		successor.more.runner, c.runner = c.runner, nil // the landing of f starts it
 	} else {
-		successor.withContext.turn = make(chan struct{})
+		successor.more.turn = make(chan struct{})
 	}
 	return waitfor.Granted, nil
 }
@@ -338,26 +362,27 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 			panic(o.err)
 		}
 	}()
-	if f.withContext == nil {
+	if f.context == nil {
 		o.val, o.err = fn.plain()
 	} else {
-		o.val, o.err = f.withContext.call(fn)
+		o.val, o.err = f.call(fn)
 	}
 	o.ending = returned
 	f.land(o)
 }
 
-// call calls the function of a flight with a context, or with hooks.
-func (f *contextFlight[K, V]) call(fn function[V]) (V, error) {
+// call calls the function of a flight with a context or hooks.
+func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	ctx := context.Background()
-	if f.node.Leader != nil {
-		f.start(f.shard.group.opts.FlightTimeout)
-		ctx = &f.flightContext
+	bound := f.context.node.Leader != nil
+	if bound {
+		f.context.start(f.shard.group.opts.FlightTimeout)
+		ctx = f.context
 	}
-	if f.trace != nil {
-		ctx = f.trace.started(ctx)
+	if trace := f.trace(); trace != nil {
+		ctx = trace.started(ctx)
 	}
-	if f.node.Leader != nil {
+	if bound {
 		return fn.bound(ctx)
 	}
 	return fn.plain()
@@ -366,14 +391,18 @@ func (f *contextFlight[K, V]) call(fn function[V]) (V, error) {
 // land ends a flight: its key leaves the table, then the outcome is handed
 // out and a successor started.
 func (f *flight[K, V]) land(o *outcome[V]) {
-	if f.withContext != nil {
-		f.withContext.end()
+	if f.context != nil {
+		f.context.end()
 	}
 	s := f.shard
 	s.Lock()
 	s.flights.Remove(&f.Entry)
 	if f.plain {
 		f.Clear()
+		if f.context != nil {
+			f.context.node.Land()
+			f.context = nil
+		}
 		s.spareFlights.give(f)
 		s.Unlock()
 		return
@@ -414,7 +443,7 @@ func (f *flight[K, V]) letGo() *flight[K, V] {
 	if successor == nil {
 		return nil
 	}
-	f.withContext.successor, successor.withContext.predecessor = nil, nil
+	f.more.successor, successor.more.predecessor = nil, nil
 	f.shard.counters.waiting--
 	if f.Aside() {
 		f.shard.flights.InsertAside(&successor.Entry)
@@ -426,17 +455,17 @@ func (f *flight[K, V]) letGo() *flight[K, V] {
 
 // depart lets a successor run.
 func (f *flight[K, V]) depart() {
-	if turn := f.withContext.turn; turn != nil {
+	if turn := f.more.turn; turn != nil {
 		close(turn)
 	} else {
-		go f.withContext.runner.start()
+		go f.more.runner.start()
 	}
 }
 
 // awaitTurn waits until a successor may run, on its leader's goroutine.
 func (f *flight[K, V]) awaitTurn() {
-	if f.withContext != nil && f.withContext.turn != nil {
-		<-f.withContext.turn
+	if f.more != nil && f.more.turn != nil {
+		<-f.more.turn
 	}
 }
 
@@ -446,10 +475,12 @@ func (f *flight[K, V]) disembark() (handout *handout[V], waiting line[K, V], lea
 	handout, waiting = f.handout, f.line
 	f.handout, f.line, f.since = nil, line[K, V]{}, 0
 	f.Clear()
-	if f.withContext != nil {
-		leader = f.withContext.watch
-		f.withContext.watch, f.withContext.runner, f.withContext.trace = nil, nil, nil
-		f.withContext.node.Land()
+	if f.more != nil {
+		leader = f.more.watch
+		f.more.watch, f.more.runner, f.more.trace = nil, nil, nil
+	}
+	if f.context != nil {
+		f.context.node.Land()
 	} else if f.joined == 0 {
 		f.apart = false
 		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it

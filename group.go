@@ -87,24 +87,9 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	if s.flights.Find(hash, key) != nil {
-		return s.join(hash, key, fn)
+	if s.flights.Find(hash, key) == nil {
+		return s.leadHere(hash, key, nil, function[V]{plain: fn})
 	}
-	// From here on this is arrive and wait for a leader, without a call, which
-	// costs a third of an unshared Do.
-	f := s.newFlight(hash, key, nil)
-	s.launch(f)
-	s.Unlock()
-	var o outcome[V]
-	f.fly(function[V]{plain: fn}, &o)
-	if o.ending == returned && !o.shared {
-		return o.val, o.err, false
-	}
-	return g.result(&o)
-}
-
-// join is Do for a key that has a flight. The lock is held.
-func (s *shard[K, V]) join(hash uint64, key K, fn func() (V, error)) (v V, err error, shared bool) {
 	var c call[K, V]
 	s.arrive(hash, key, &c)
 	return c.wait(function[V]{plain: fn})

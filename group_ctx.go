@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-737f55c4/singleflight/internal/inflight"
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
@@ -39,8 +40,15 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 	if err := ended(ctx); err != nil {
 		return v, err, false
 	}
-	c := call[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}}
-	if err := g.arrive(key, &c); err != nil {
+	done := ctx.Done()
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	if done == nil && s.flights.Find(hash, key) == nil {
+		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
+	}
+	c := call[K, V]{ctx: ctx, done: done, fn: function[V]{bound: fn}}
+	if err := s.arrive(hash, key, &c); err != nil {
 		return v, err, false
 	}
 	return c.wait(c.fn)
@@ -96,8 +104,8 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w 
 	f.callers--
 	s.counters.detached++
 	if leads {
-		f.withContext.node.LeaderLeft()
-		f.withContext.watch = nil
+		f.context.node.LeaderLeft()
+		f.more.watch = nil
 		f.line.leader = nil
 	}
 	if edge != nil {
@@ -129,7 +137,7 @@ func (f *flight[K, V]) abandon() {
 	case s.group.opts.CancelAbandoned:
 		f.cancelled = true
 		s.Unlock()
-		f.withContext.end()
+		f.context.end()
 	default:
 		s.Unlock()
 	}
@@ -140,12 +148,12 @@ func (f *flight[K, V]) drop() {
 	s := f.shard
 	s.counters.waiting--
 	s.counters.dropped++
-	predecessor := f.withContext.predecessor.withContext
-	predecessor.successor, f.withContext.predecessor = nil, nil
-	predecessor.node.DropSuccessor()
+	predecessor := f.more.predecessor
+	predecessor.more.successor, f.more.predecessor = nil, nil
+	predecessor.context.node.DropSuccessor()
 	handout, _, _ := f.disembark()
 	s.Unlock()
-	f.withContext.end()
+	f.context.end()
 	if handout != nil {
 		close(handout.done)
 	}

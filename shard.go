@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // shardsPerProcessor is how many independently locked parts a group's table
@@ -94,15 +95,20 @@ func (s *spares[T]) give(spare *T) {
 	}
 }
 
-// newFlight returns a flight for a leader with the given context, or none. It
-// isn't in the table yet.
+// newFlight returns a flight that its leader runs, or that no context can make
+// anybody leave. Its leader has the given context, or none. It isn't in the
+// table yet.
 func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
-	if leader != nil || s.group.opts.Trace != nil {
-		return s.newContextFlight(hash, key, leader)
+	if s.group.opts.Trace != nil {
+		return s.newExtendedFlight(hash, key, leader)
 	}
 	f := s.spareFlights.take()
 	if f == nil {
 		f = &flight[K, V]{shard: s}
+	}
+	if leader != nil {
+		// Not to be used again: the function may keep it.
+		f.context = &flightContext{node: waitfor.Node{Leader: leader, Home: &s.group.home}}
 	}
 	f.Init(hash, key, f)
 	f.callers = 1
@@ -110,13 +116,15 @@ func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *fli
 	return f
 }
 
-func (s *shard[K, V]) newContextFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
-	f := new(contextFlight[K, V])
-	f.node.Leader = leader
-	f.node.Home = &s.group.home
-	f.trace = newTracing(s.group.opts.Trace, key)
-	f.withContext = f
+// newExtendedFlight is newFlight for any flight.
+func (s *shard[K, V]) newExtendedFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
+	f := new(extendedFlight[K, V])
 	f.shard = s
+	f.context = &f.flightContext
+	f.context.node.Leader = leader
+	f.context.node.Home = &s.group.home
+	f.more = &f.extras
+	f.more.trace = newTracing(s.group.opts.Trace, key)
 	f.Init(hash, key, &f.flight)
 	f.callers = 1
 	return &f.flight
