@@ -228,13 +228,15 @@ func TestKeysOfOtherTypes(t *testing.T) {
 		r := new(registry)
 		register(r, "any", &g, nil)
 		end := make(chan bool)
-		for _, key := range []any{nil, 4711, point{1, "<here>"}, broken{}} {
+		for _, key := range []any{strings.Repeat("z", 200), "", nil, 4711, point{1, "<here>"}, broken{}} {
 			g.DoChan(key, func() (int, error) { <-end; return 0, nil })
 			synctest.Wait()
 			g.InFlight() // makes it known now
 			time.Sleep(time.Second)
 		}
 		want := []string{
+			"6.0 s | " + strings.Repeat("z", 66) + "…" + strings.Repeat("z", 33) + " | 1 caller | Running",
+			"5.0 s | \"\" | 1 caller | Running",
 			"4.0 s | <nil> | 1 caller | Running",
 			"3.0 s | 4711 | 1 caller | Running",
 			"2.0 s | {1 <here>} | 1 caller | Running",
