@@ -25,7 +25,9 @@ type Trace[K comparable] struct {
 	// Land get.
 	Start func(ctx context.Context, key K, id uint64) context.Context
 
-	// Join is called when a caller has joined a flight, before it waits.
+	// Join is called when a caller has joined a flight, before it waits. If
+	// it panics, a caller with a context has left the flight, and Detach isn't
+	// called.
 	Join func(ctx context.Context, key K, id uint64)
 
 	// Detach is called when a caller, the leader perhaps, has detached. err
