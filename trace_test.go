@@ -1241,3 +1241,24 @@ func TestTraceOfARandomMix(t *testing.T) {
 		})
 	}
 }
+
+// The hooks of a call with a nil function get the contexts of any other call of
+// its kind: Start and Land the flight's.
+func TestTraceOfNilFunctionHasTheFlightsContext(t *testing.T) {
+	eachWay(t, bound, func(t *testing.T, w way) {
+		g, l := traced(func(o *singleflight.Options[string, int]) { o.Recover = true })
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey("k"), "leader's"))
+		defer cancel()
+		blocked(func() (int, error, bool) {
+			r := enter(w, g, ctx, "key", nil)
+			return r.Val, r.Err, r.Shared
+		})
+		events := l.took(t, "Start key", "Land key")
+		if v := events[0].ctx.Value(contextKey("k")); v != "leader's" {
+			t.Errorf("Start got the context %v without the leader's value", events[0].ctx)
+		}
+		if events[1].ctx.Err() == nil {
+			t.Errorf("Land got the context %v, which isn't done after the landing", events[1].ctx)
+		}
+	})
+}
