@@ -181,35 +181,34 @@ func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
 	o.ending = returned
 }
 
-// clear ends the watches over the callers' contexts and keeps some of the
-// watches and places for use again: those that nothing can reach any more.
-func (s *shard[K, V]) clear(joined *place[K, V], leader *watch[K, V]) {
-	var places spares[place[K, V]]
-	var watches spares[watch[K, V]]
-	if leader != nil && leader.end() {
-		watches.give(leader)
-	}
-	for p := joined; p != nil; {
-		next, w := p.next, p.watch
-		switch {
-		case w == nil:
-			*p = place[K, V]{}
-			places.give(p)
-		case w.end():
-			watches.give(w)
+// release ends the watches of those that joined, and keeps some of the watches
+// and places for use again: those that nothing can reach any more.
+func (s *shard[K, V]) release(joined *place[K, V]) {
+	for n := 0; joined != nil; {
+		p := joined
+		joined = p.next
+		w := p.watch
+		if w != nil && !w.end() || n == maxSpares {
+			continue
 		}
-		p = next
+		n++
+		s.Lock()
+		if w != nil {
+			s.spareWatches.give(w)
+		} else {
+			*p = place[K, V]{}
+			s.sparePlaces.give(p)
+		}
+		s.Unlock()
 	}
-	if len(places.list)+len(watches.list) == 0 {
-		return
-	}
-	s.Lock()
-	defer s.Unlock()
-	for _, p := range places.list {
-		s.sparePlaces.give(p)
-	}
-	for _, w := range watches.list {
+}
+
+// releaseLeader is release for the watch of the leader.
+func (s *shard[K, V]) releaseLeader(w *watch[K, V]) {
+	if w.end() {
+		s.Lock()
 		s.spareWatches.give(w)
+		s.Unlock()
 	}
 }
 

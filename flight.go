@@ -151,7 +151,7 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 		return ErrDeadlock
 	}
 	if c.runner != nil {
-		go c.runner.start()
+		defer c.start() // even if the user's context panics
 	}
 	if c.trace != nil && !c.leads {
 		c.traceJoin()
@@ -161,6 +161,9 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 	}
 	return nil
 }
+
+// start lets another goroutine run the flight that c leads.
+func (c *call[K, V]) start() { go c.runner.start() }
 
 // leadHere is arrive and wait for a leader that runs its function itself, on a
 // key that has no flight. It does without a call, which took half the time of
@@ -422,15 +425,16 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if successor != nil {
 		successor.depart()
 	}
+	if watch != nil {
+		s.releaseLeader(watch) // before the leader goes on, so that its next call finds the spare
+	}
 	joined := line.open()
 	group.send(o, line.leader, joined)
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
 	}
-	if joined != nil || watch != nil {
-		s.clear(joined, watch)
-	}
+	s.release(joined)
 	if trace != nil {
 		trace.landed(callers, detached, o.err)
 	}
