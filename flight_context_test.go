@@ -212,7 +212,10 @@ func TestErrAndCauseOfFlightContextNeverChange(t *testing.T) {
 						}
 					}
 					inState(t, "at last", j.ctx, test.want)
-					if done != nil && done != j.ctx.Done() {
+					if done == nil {
+						done = j.ctx.Done()
+					}
+					if done != j.ctx.Done() {
 						t.Error("Done gives another channel")
 					}
 					cancel()
@@ -497,6 +500,37 @@ func TestFlightContextIsUsedConcurrently(t *testing.T) {
 				t.Error("Done gives several channels")
 			}
 		}
+	}
+}
+
+func TestFirstUsesOfFlightContextAgree(t *testing.T) {
+	// Clause 15: goroutines that use it first at the same time get one Done channel, which is open until the landing.
+	rounds := 1000
+	if testing.Short() {
+		rounds = 100
+	}
+	var g group
+	for range rounds {
+		g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
+			var ready, users sync.WaitGroup
+			ready.Add(4)
+			dones := make(chan (<-chan struct{}), 4)
+			for range 4 {
+				users.Go(func() {
+					ready.Done()
+					ready.Wait()
+					dones <- ctx.Done()
+				})
+			}
+			users.Wait()
+			inState(t, "running", ctx, nil)
+			for range 4 {
+				if <-dones != ctx.Done() {
+					t.Error("Done gives several channels")
+				}
+			}
+			return 0, nil
+		})
 	}
 }
 

@@ -208,6 +208,62 @@ func TestDeadlockCheckAsksContextsWithoutLock(t *testing.T) {
 	})
 }
 
+func TestFlightLandsWhileCallerBeginsToWatch(t *testing.T) {
+	// Clauses 14, 17 and 26: the flight lands, or the context ends, while a channel caller asks its context to be
+	// told; the caller gets the one outcome, and the context is left alone afterwards.
+	for _, ends := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ends=%v", ends), func(t *testing.T) {
+			eachWay(t, bound, func(t *testing.T, leads way) {
+				var g group
+				before := bubbleGoroutines()
+				j := newJob()
+				leader := leads.call(&g, t.Context(), "key", j)
+				ctx := hookContext{foreignContext: newForeignContext(t.Context()), watches: new(watches)}
+				hooked := 0
+				ctx.hook = func(method string) {
+					if method != "AfterFunc" {
+						return
+					}
+					hooked++
+					if ends {
+						ctx.foreignContext.end(context.Canceled)
+					} else {
+						j.returns(7)
+					}
+				}
+				c := byDoChanContext.call(&g, ctx, "key", newJob())
+				if hooked != 1 {
+					t.Fatalf("the context was asked %d times, want once", hooked)
+				}
+				if ends {
+					c.waits(t) // it isn't told yet
+					ctx.fire()
+					synctest.Wait()
+					c.got(t, canceled)
+					leader.waits(t)
+					j.returns(7)
+				} else {
+					c.got(t, answer{Val: 7, Shared: true})
+				}
+				leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+				if n := ctx.watching(); n != 0 {
+					t.Errorf("%d callers watch after the landing", n)
+				}
+				if !ends {
+					ctx.foreignContext.end(context.Canceled)
+					ctx.fire()
+				}
+				if n := bubbleGoroutines() - before; n != 0 {
+					t.Errorf("%d goroutines are left", n)
+				}
+				if a, ok := c.poll(); ok {
+					t.Errorf("after the outcome the caller got %+v too", a)
+				}
+			})
+		})
+	}
+}
+
 func TestPanicInContextIsItsCallers(t *testing.T) {
 	// Clause 23: a context whose Value panics is its caller's trouble: the call panics, and the group goes on.
 	eachPair(t, detaching, bound, func(t *testing.T, leads, w way) {
