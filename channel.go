@@ -50,15 +50,23 @@ func (s *shard[K, V]) newWatch(f *flight[K, V], c *call[K, V]) *watch[K, V] {
 	w := s.spareWatches.take()
 	if w == nil {
 		w = new(watch[K, V])
-		w.leave = func() { w.detach() }
+		w.leave = w.detach
 	}
 	w.flight, w.ch, w.ctx, w.leads, w.edge, w.trace = f, c.ch, c.ctx, c.leads, c.edge, c.trace
 	return w
 }
 
-// begin lets the caller detach from now on.
+// begin lets the caller detach from now on. If the user's context panics, the
+// caller leaves the flight at once.
 func (w *watch[K, V]) begin() {
+	asked := false
+	defer func() {
+		if !asked {
+			w.leaveWith(nil)
+		}
+	}()
 	stop := context.AfterFunc(w.ctx, w.leave) // calls the user's context, so no lock is held
+	asked = true
 	w.flight.shard.Lock()
 	begun := !w.left && !w.flight.landed
 	if begun {
@@ -73,18 +81,19 @@ func (w *watch[K, V]) begin() {
 // detach takes the caller off the flight, since its context has ended, unless
 // the flight has landed before.
 func (w *watch[K, V]) detach() {
+	err := w.ctx.Err()
+	if w.leaveWith(err) && w.trace != nil {
+		w.trace.detached(w.ctx, err)
+	}
+}
+
+// leaveWith is call.detach.
+func (w *watch[K, V]) leaveWith(err error) bool {
 	var p *place[K, V]
 	if !w.leads {
 		p = &w.place
 	}
-	if !w.flight.detach(w.leads, w.edge, p, w) {
-		return
-	}
-	err := w.ctx.Err()
-	w.ch <- Result[V]{Err: err}
-	if w.trace != nil {
-		w.trace.detached(w.ctx, err)
-	}
+	return w.flight.detach(w.leads, w.edge, p, w, err)
 }
 
 // A line is where the channel callers of a flight wait.

@@ -22,8 +22,8 @@ type flight[K comparable, V any] struct {
 	context *flightContext // doesn't change until the landing; nil if no context leads here
 	more    *extras[K, V]  // doesn't change; nil if the flight needs none of it
 
+	joined    int   // callers that ever joined, so without the leader
 	callers   int32 // on the flight now
-	joined    int32 // that ever joined, so without the leader
 	plain     bool  // the leader runs the function, and nobody else has touched the flight
 	apart     bool  // the function runs on a goroutine of its own
 	cancelled bool  // abandoned and cancelled: joined by nobody any more
@@ -317,8 +317,8 @@ func (c *call[K, V]) wait(fn function[V]) (v V, err error, shared bool) {
 	select {
 	case <-c.handout.done:
 	case <-c.done:
-		if c.flight.detach(c.leads, c.edge, nil, nil) {
-			err := c.ctx.Err()
+		err := c.ctx.Err()
+		if c.detach(err) {
 			if c.trace != nil {
 				c.trace.detached(c.ctx, err)
 			}
@@ -359,11 +359,10 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 		}
 		o.fail(recover())
 		f.shard.countPanic()
-		group, apart := f.shard.group, f.apart
-		f.land(o)
-		if !apart && o.ending == panicked && !group.opts.Recover {
-			panic(o.err)
+		if !f.apart && o.ending == panicked && !f.shard.group.opts.Recover {
+			defer panic(o.err) // whatever a hook does
 		}
+		f.land(o)
 	}()
 	if f.context == nil {
 		o.val, o.err = fn.plain()
@@ -417,7 +416,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		crash(o.err)
 	}
 	successor := f.letGo()
-	callers, detached := int(1+f.joined), int(1+f.joined-f.callers)
+	callers, detached := 1+f.joined, 1+f.joined-int(f.callers)
 	trace := f.trace()
 	handout, line, watch := f.disembark()
 	s.Unlock()

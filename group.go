@@ -53,7 +53,8 @@ import (
 //
 // A Group can be used inside the bubbles of [testing/synctest], in one after
 // another, and outside them, but the callers of one flight must all be in one
-// bubble, or all outside.
+// bubble, or all outside; and so must be a call of Wait, or a successor's
+// leader, with the flights that it waits for.
 type Group[K comparable, V any] struct {
 	opts  Options[K, V]
 	home  waitfor.Home

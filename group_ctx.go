@@ -91,10 +91,17 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// detach takes a caller off a flight because its context has ended. It reports
-// false if the flight has landed before: then the caller gets the outcome. The
-// place is nil unless a channel caller joined, the watch unless there is one.
-func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w *watch[K, V]) bool {
+// detach takes the caller off its flight because its context has ended, with
+// err. It reports false if the flight has landed before: then the caller gets
+// the outcome. A channel caller is sent err, unless that is nil because the
+// caller never got its channel.
+func (c *call[K, V]) detach(err error) bool {
+	return c.flight.detach(c.leads, c.edge, c.place, c.watch, err)
+}
+
+// detach is call.detach. The place is nil unless a channel caller joined, the
+// watch unless it has one.
+func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w *watch[K, V], err error) bool {
 	s := f.shard
 	s.Lock()
 	if f.landed {
@@ -116,6 +123,9 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w 
 	}
 	if w != nil {
 		w.left, w.stop = true, nil
+		if err != nil {
+			w.ch <- Result[V]{Err: err} // before the flight can land without this caller
+		}
 	}
 	if f.callers == 0 {
 		f.abandon()

@@ -7,8 +7,8 @@ import (
 )
 
 // Stats are a group's counters since its first call. They are exact when no
-// call is on its way in or out; each but InFlight only grows. Then Calls is
-// Flights + Joined + Dropped.
+// call is on its way in or out; each but InFlight only grows. When no flight is
+// in the air either, Calls is Flights + Joined + Dropped.
 type Stats struct {
 	Calls     uint64 // calls that led or joined a flight
 	Flights   uint64 // functions run

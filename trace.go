@@ -12,8 +12,8 @@ import (
 // The id names the flight and is unique in the process. The contexts are the
 // flight's (Start, Land) and the caller's (Join, Detach), and
 // [context.Background] for Do and DoChan. A flight's Start precedes its
-// function, and that its Land; another caller's Join or Detach may run before
-// Start returns or after Land. A successor that is dropped has neither Start
+// function, and that its Land; a caller's Join or Detach may run before Start
+// returns or after Land. A successor that is dropped has neither Start
 // nor Land.
 //
 // A hook runs on the goroutine that caused it, never under a lock, and may call
@@ -95,7 +95,7 @@ func (c *call[K, V]) traceJoin() {
 	done := false
 	defer func() {
 		if !done && c.ctx != nil {
-			c.flight.detach(false, c.edge, c.place, c.watch)
+			c.detach(nil)
 		}
 	}()
 	join(ctx, c.trace.key, c.trace.id)

@@ -25,7 +25,7 @@ var mu sync.Mutex
 
 // visits numbers the searches, so that a search knows its marks from older
 // ones. It is guarded by mu.
-var visits uint64
+var visits uint32
 
 // Key is the key under which a flight's context holds its *Node.
 type Key struct{}
@@ -45,16 +45,23 @@ type Node struct {
 	linked bool // calls or successor was ever set; guarded by the lock of the group's table
 
 	// guarded by mu
-	asked     bool // parent is known
+	asked     bool   // parent is known
+	visit     uint32 // the last search that came by
 	parent    *Node
 	calls     *Call // a list of those that joined
 	successor *Node
-	visit     uint64 // the last search that came by
+
+	handle atomic.Pointer[handle] // set under mu; nil until a call needs it
 }
+
+// A handle is how a call refers to the flight that it belongs to: the call may
+// outlive that flight, and must not keep its contexts alive.
+type handle struct{ node *Node } // nil once the flight has landed; guarded by mu
 
 // A Call is one that belongs to a flight and has joined another.
 type Call struct {
-	from, to   *Node
+	from       *handle
+	to         *Node
 	prev, next *Call
 }
 
@@ -87,13 +94,19 @@ const (
 func Join(from, to *Node) (*Call, Verdict, *Node) {
 	mu.Lock()
 	defer mu.Unlock()
+	h := from.handle.Load()
+	if h == nil {
+		h = &handle{from}
+		from.handle.Store(h)
+	}
+	// Land looks for the handle after it has said so.
 	if from.landed.Load() {
 		return nil, Granted, nil
 	}
 	if verdict, unknown := search(from, func(n *Node) bool { return n == to }); verdict != Granted {
 		return nil, verdict, unknown
 	}
-	c := &Call{from: from, to: to, next: to.calls}
+	c := &Call{from: h, to: to, next: to.calls}
 	if c.next != nil {
 		c.next.prev = c
 	}
@@ -149,10 +162,15 @@ func (n *Node) LeaderLeft() { n.leaderLeft.Store(true) }
 // more, and no call belongs to it. The lock of its table must be held.
 func (n *Node) Land() {
 	n.landed.Store(true)
-	if n.linked {
-		mu.Lock()
-		defer mu.Unlock()
-		n.calls, n.successor = nil, nil
+	h := n.handle.Load()
+	if h == nil && !n.linked {
+		return
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	n.calls, n.successor = nil, nil
+	if h != nil {
+		h.node = nil
 	}
 }
 
@@ -217,7 +235,7 @@ func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
 			}
 		}
 		for c := n.calls; c != nil; c = c.next {
-			visit(c.from)
+			visit(c.from.node)
 		}
 		visit(n.successor)
 	}
