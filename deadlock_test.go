@@ -614,10 +614,17 @@ func TestRefusedCallIsNoEdge(t *testing.T) {
 		leads.call(&g, t.Context(), "f", f)
 		leads.call(&g, t.Context(), "h", h)
 		leads.call(&g, t.Context(), "i", i)
-		a := w.call(&g, f.ctx, "h", newJob())            // f waits for h
+		ctx, cancel := context.WithCancel(f.ctx)
+		gone := byDoContext.call(&g, ctx, "h", newJob()) // f waits for h
 		w.call(&g, h.ctx, "f", newJob()).got(t, refused) // h does not wait for f
-		b := w.call(&g, i.ctx, "f", newJob())            // i waits for f
-		c := w.call(&g, i.ctx, "h", newJob())            // i waits for h
+		cancel()
+		synctest.Wait()
+		gone.got(t, canceled)
+		a := w.call(&g, f.ctx, "h", newJob()) // f may wait for h again
+		a.waits(t)
+		w.call(&g, h.ctx, "f", newJob()).got(t, refused)
+		b := w.call(&g, i.ctx, "f", newJob()) // i waits for f
+		c := w.call(&g, i.ctx, "h", newJob()) // i waits for h
 		b.waits(t)
 		c.waits(t)
 		h.returns(1)

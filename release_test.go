@@ -20,8 +20,6 @@ type payloadError struct{ *payload }
 
 func (payloadError) Error() string { return "payload" }
 
-type payloadGroup = singleflight.Group[*payload, *payload]
-
 // A loads is the things that a flight's callers bring along, by name.
 type loads map[string]weak.Pointer[payload]
 
@@ -112,35 +110,6 @@ func TestLandedFlightOfContextCallersIsReleased(t *testing.T) {
 	}
 }
 
-func TestDroppedSuccessorIsReleased(t *testing.T) {
-	// Clauses 16 and 24: for every other clause a dropped successor counts as landed: while the cancelled flight is
-	// stuck, the group refers to nothing of it.
-	synctest.Test(t, func(t *testing.T) {
-		g := singleflight.New(singleflight.Options[string, *payload]{CancelAbandoned: true})
-		l := make(loads)
-		end := make(chan bool)
-		ctx, cancel := context.WithCancel(t.Context())
-		<-func() <-chan singleflight.Result[*payload] {
-			defer cancel()
-			return g.DoChanContext(ctx, "key", func(context.Context) (*payload, error) { <-end; return nil, nil })
-		}()
-		apart(func() {
-			ctx, cancel := l.context(t, "leader's context")
-			g.DoChanContext(ctx, "key", l.fn("function", end))
-			joiner, cancelJoiner := l.context(t, "joiner's context")
-			go g.DoContext(joiner, "key", l.fn("unused function", end))
-			synctest.Wait()
-			cancelJoiner()
-			cancel()
-			synctest.Wait()
-		})
-		l.gone(t, "dropped")
-		close(end)
-		synctest.Wait()
-		runtime.KeepAlive(g)
-	})
-}
-
 func TestRefusedCallIsReleased(t *testing.T) {
 	// Clauses 18 and 24: a refused call never joined, so its flight refers to nothing of it.
 	synctest.Test(t, func(t *testing.T) {
@@ -164,38 +133,6 @@ func TestRefusedCallIsReleased(t *testing.T) {
 		l.gone(t, "refused")
 		close(end)
 		<-ch
-	})
-}
-
-func TestKeptContextKeepsNoOutcome(t *testing.T) {
-	// Clause 24: somebody who keeps a landed flight's context keeps its values, but not its outcome and its key.
-	eachWay(t, bound, func(t *testing.T, w way) {
-		g := new(payloadGroup)
-		l := make(loads)
-		contexts := make(chan context.Context, 1)
-		apart(func() {
-			end := make(chan bool)
-			close(end)
-			fn := l.fn("function", end)
-			key := l.new("key")
-			bound := func(ctx context.Context) (*payload, error) {
-				contexts <- ctx
-				synctest.Wait()
-				return fn(ctx)
-			}
-			var ctx context.Context = context.WithoutCancel(t.Context())
-			if w.detaches {
-				ctx = t.Context()
-			}
-			if w.channel {
-				<-g.DoChanContext(ctx, key, bound)
-			} else {
-				g.DoContext(ctx, key, bound)
-			}
-		})
-		kept := <-contexts
-		l.gone(t, "landed")
-		inState(t, "the kept context", kept, context.Canceled)
 	})
 }
 
