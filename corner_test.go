@@ -212,7 +212,7 @@ func TestResultsOfDetachedCallersAreSentBeforeWaitReturns(t *testing.T) {
 			cancelFirst()
 			synctest.Wait()
 			inner, cancel := context.WithCancel(t.Context())
-			ch := g.DoChanContext(slowErr{inner, gate}, "key", nil)
+			ch := g.DoChanContext(slowErr{inner, gate}, "key", oneContext)
 			waited := make(chan error, 1)
 			go func() { waited <- g.Wait(context.Background()) }()
 			synctest.Wait()
