@@ -97,6 +97,7 @@ func TestSelect(t *testing.T) {
 	for pattern, want := range map[string]int{
 		"Do, unshared":   1,
 		KeysFamily:       1,
+		HooksFamily:      1,
 		GoroutinesFamily: 4,
 		"no such":        0,
 	} {

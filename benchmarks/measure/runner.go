@@ -39,6 +39,7 @@ func Families() []Family {
 		{Name: DetachingFamily, Parts: detachingParts()},
 		{Name: GoroutinesFamily, Parts: goroutinesParts()},
 		{Name: KeysFamily, Parts: keysParts()},
+		{Name: HooksFamily, Parts: hooksParts()},
 		{Name: LibrariesFamily, Parts: librariesParts()},
 	}
 }
@@ -51,6 +52,7 @@ const (
 	DetachingFamily  = "Callers that detach"
 	GoroutinesFamily = "Goroutines on distinct keys"
 	KeysFamily       = "Types of keys"
+	HooksFamily      = "Hooks"
 	LibrariesFamily  = "All libraries"
 )
 

@@ -25,6 +25,7 @@ var familyNotes = map[string]string{
 	measure.DetachingFamily:  "A crowd that waits for one load gives up: all contexts end, one by one in an arbitrary order, while one more caller stays. Each point is the time from the first cancellation until the last caller has returned, or the last channel has its result. The bare lines do the same without a flight: a goroutine that waits in a select, or context.AfterFunc and a channel.",
 	measure.GoroutinesFamily: "Requests for different keys on few or many goroutines and processors. A point is the time for one call, all goroutines taken together: it falls as processors share the work, and must not rise as goroutines compete. GOMAXPROCS above the number of processors shows what happens when a thread is descheduled by the system in the middle of a call.",
 	measure.KeysFamily:       "Keys as services have them. x/sync takes strings alone; other keys must be formatted for it first, which is not measured here.",
+	measure.HooksFamily:      "What a Trace costs, here one whose hooks do nothing: the flight gets an id and a start time, and is a larger allocation.",
 	measure.LibrariesFamily:  "Every entry point of every library for a flight that nobody joins, each in its cheapest form of the work. A dash stands for an entry point that the library lacks.",
 }
 
