@@ -35,6 +35,9 @@ func findBehind(r measure.Results) []behind {
 		}
 	}
 	for _, g := range r.Grids {
+		if g.Family == measure.HooksFamily {
+			continue // no peer
+		}
 		for _, row := range g.Rows {
 			for i, peer := range g.Columns {
 				if peer != "this" && peer != "bare" {

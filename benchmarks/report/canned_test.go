@@ -51,6 +51,12 @@ func canned() report {
 			},
 		},
 		{
+			Family: measure.HooksFamily, Title: "With and without a Trace", Unit: "ns/op", Columns: []string{"this", "with Trace"},
+			Rows: []measure.GridRow{{
+				Name: "Do", Cells: [][]float64{times(30), times(200)}, Allocs: [][]float64{times(0), times(2)},
+			}},
+		},
+		{
 			Family: measure.LibrariesFamily, Title: "Every entry point", Unit: "ns/op", Columns: []string{"this", "msync"},
 			Rows: []measure.GridRow{
 				{Name: "DoContext, cancellable", Cells: [][]float64{times(600), times(100)}, Allocs: [][]float64{times(3), times(1)}},
