@@ -11,9 +11,13 @@ import (
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// shardsPerProcessor is how many independently locked parts a group's table
-// has for each processor that runs goroutines when the group is first used.
-const shardsPerProcessor = 4
+// A group's table has shardsPerProcessor independently locked parts for each
+// processor that runs goroutines when the group is first used, but at most
+// maxShards.
+const (
+	shardsPerProcessor = 4
+	maxShards          = 64
+)
 
 // A table is the part of a group that its first call makes.
 type table[K comparable, V any] struct {
@@ -23,7 +27,7 @@ type table[K comparable, V any] struct {
 func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
 	n := 1
 	if processors := runtime.GOMAXPROCS(0); processors > 1 {
-		n = shardsPerProcessor << bits.Len(uint(processors-1))
+		n = min(shardsPerProcessor<<bits.Len(uint(processors-1)), maxShards)
 	}
 	t := &table[K, V]{make([]shard[K, V], n)}
 	for i := range t.shards {
@@ -75,7 +79,7 @@ type shard[K comparable, V any] struct {
 type spares[T any] struct{ list []*T }
 
 // maxSpares bounds each kind of spares: a burst must not leave its memory here.
-const maxSpares = 32
+const maxSpares = 8
 
 // take returns a spare, or nil.
 func (s *spares[T]) take() *T {
