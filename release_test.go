@@ -88,6 +88,9 @@ func TestLandedFlightOfContextCallersIsReleased(t *testing.T) {
 							synctest.Wait()
 							if stays {
 								go g.DoContext(context.Background(), key, l.fn("third unused function", end))
+								stayer, cancelStayer := l.context(t, "context of one that stays")
+								defer cancelStayer()
+								g.DoChanContext(stayer, key, l.fn("fourth unused function", end))
 								synctest.Wait()
 							}
 							go g.Wait(t.Context())
