@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,12 +13,12 @@ import (
 
 var storm = flag.Bool("storm", false, "run the TestStorm tests at full size")
 
-// size returns n, or a twentieth of it without -storm.
+// size returns n, or a fiftieth of it without -storm.
 func size(n int) int {
 	if *storm {
 		return n
 	}
-	return n / 20
+	return n / 50
 }
 
 // TestStormOfKeys has very many flights in the air at once (clause 24).
@@ -158,7 +157,7 @@ func checkStorm[K comparable, V any](t *testing.T, n int, before, during measure
 // TestStormLeavesNoMemory checks clause 24 against what the same crowd of
 // goroutines leaves without a group.
 func TestStormLeavesNoMemory(t *testing.T) {
-	const n = 50_000
+	const n = 10_000
 	crowd := func(work func(key int, land <-chan struct{}) <-chan singleflight.Result[int]) {
 		land := make(chan struct{})
 		results := make([]<-chan singleflight.Result[int], n)
@@ -171,6 +170,7 @@ func TestStormLeavesNoMemory(t *testing.T) {
 		}
 	}
 	var g singleflight.Group[int, int]
+	defer runtime.KeepAlive(&g)
 	left := func() int64 {
 		crowd(func(key int, land <-chan struct{}) <-chan singleflight.Result[int] {
 			result := make(chan singleflight.Result[int], 1)
@@ -186,11 +186,12 @@ func TestStormLeavesNoMemory(t *testing.T) {
 	// The runtime's own books vary: of three bursts one must leave next to
 	// nothing.
 	var lefts []int64
-	for range 3 {
-		lefts = append(lefts, left())
+	for len(lefts) < 3 {
+		bytes := left()
+		if bytes <= 64<<10 {
+			return
+		}
+		lefts = append(lefts, bytes)
 	}
-	if slices.Min(lefts) > 64<<10 {
-		t.Errorf("bursts of %d flights left %v bytes", n, lefts)
-	}
-	runtime.KeepAlive(&g)
+	t.Errorf("bursts of %d flights left %v bytes", n, lefts)
 }
