@@ -151,7 +151,7 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 		return ErrDeadlock
 	}
 	if c.runner != nil {
-		defer c.start() // even if the user's context panics
+		go c.runner.start()
 	}
 	if c.trace != nil && !c.leads {
 		c.traceJoin()
@@ -161,9 +161,6 @@ func (s *shard[K, V]) arrive(hash uint64, key K, c *call[K, V]) error {
 	}
 	return nil
 }
-
-// start lets another goroutine run the flight that c leads.
-func (c *call[K, V]) start() { go c.runner.start() }
 
 // leadHere is arrive and wait for a leader that runs its function itself, on a
 // key that has no flight. It does without a call, which took half the time of
@@ -317,8 +314,8 @@ func (c *call[K, V]) wait(fn function[V]) (v V, err error, shared bool) {
 	select {
 	case <-c.handout.done:
 	case <-c.done:
-		err := c.ctx.Err()
-		if c.detach(err) {
+		if c.detach(nil) {
+			err := c.ctx.Err()
 			if c.trace != nil {
 				c.trace.detached(c.ctx, err)
 			}
@@ -424,14 +421,14 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if successor != nil {
 		successor.depart()
 	}
-	if watch != nil {
-		s.releaseLeader(watch) // before the leader goes on, so that its next call finds the spare
-	}
 	joined := line.open()
 	group.send(o, line.leader, joined)
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
+	}
+	if watch != nil {
+		s.releaseLeader(watch) // calls the user's context, so all others are served before
 	}
 	s.release(joined)
 	if trace != nil {

@@ -211,7 +211,9 @@ func Holds(home *Home, from *Node) bool {
 // others, until it finds one. The verdict is Refused if it did, and Unknown if
 // it didn't but had to leave out a leader whose flight isn't known.
 func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
-	visits++
+	if visits++; visits == 0 {
+		visits = 1 // 0 is the mark of a new node
+	}
 	var unknown *Node
 	var pending []*Node
 	visit := func(n *Node) {
