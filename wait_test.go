@@ -131,25 +131,6 @@ func TestWaitReturnsAfterResultsAreSent(t *testing.T) {
 	})
 }
 
-func TestWaitFindsResultsInTheirChannels(t *testing.T) {
-	// Clause 19: when Wait returns, the Results can be received without waiting.
-	var g group
-	rounds := 2000
-	if testing.Short() {
-		rounds = 200
-	}
-	for range rounds {
-		ch1 := g.DoChan("key", constant(1))
-		ch2 := g.DoChanContext(t.Context(), "key", taking(constant(1)))
-		if err := g.Wait(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		if len(ch1) != 1 || len(ch2) != 1 {
-			t.Fatalf("the channels hold %d and %d results, want 1 and 1", len(ch1), len(ch2))
-		}
-	}
-}
-
 func TestWaitForAbandonedFlight(t *testing.T) {
 	// Clause 19: abandoned and cancelled ones included.
 	for _, cancelAbandoned := range []bool{false, true} {
