@@ -1,9 +1,8 @@
 package singleflight
 
 import (
+	"cmp"
 	"context"
-
-	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // A place is where a channel caller waits. The lock of the flight's shard
@@ -15,44 +14,41 @@ type place[K comparable, V any] struct {
 	prev, next *place[K, V]
 }
 
-// newPlace returns a place for c, which joins f.
-func (s *shard[K, V]) newPlace(f *flight[K, V], c *call[K, V]) *place[K, V] {
-	if c.done != nil {
-		w := s.newWatch(f, c)
-		w.place.ch, w.place.watch = c.ch, w
+// newPlace returns a place for a, which joins f.
+func (s *shard[K, V]) newPlace(f *flight[K, V], a *arrival[K, V]) *place[K, V] {
+	if a.done != nil {
+		w := s.newWatch(f, a)
+		w.place.ch, w.place.watch = a.ch, w
 		return &w.place
 	}
 	p := s.sparePlaces.take()
 	if p == nil {
 		p = new(place[K, V])
 	}
-	p.ch = c.ch
+	p.ch = a.ch
 	return p
 }
 
 // A watch lets a channel caller detach when its context ends. But for what is
 // guarded as a place is, its fields don't change while the caller waits.
 type watch[K comparable, V any] struct {
-	place  place[K, V] // unless the caller leads
-	flight *flight[K, V]
-	ch     chan Result[V]
-	ctx    context.Context
-	leads  bool
-	edge   *waitfor.Call
-	trace  *tracing[K]
-	leave  func()      // detach
-	stop   func() bool // ends the watch over ctx; guarded
-	left   bool        // the caller has detached; guarded
+	call[K, V]
+	place place[K, V] // unless the caller leads
+	ch    chan Result[V]
+	ctx   context.Context
+	leave func()      // contextEnded
+	stop  func() bool // ends the watch over ctx; guarded
+	left  bool        // the caller has detached; guarded
 }
 
-// newWatch returns a watch over c, which is on f. It begins with begin.
-func (s *shard[K, V]) newWatch(f *flight[K, V], c *call[K, V]) *watch[K, V] {
+// newWatch returns a watch over a, which is on f. It begins with begin.
+func (s *shard[K, V]) newWatch(f *flight[K, V], a *arrival[K, V]) *watch[K, V] {
 	w := s.spareWatches.take()
 	if w == nil {
 		w = new(watch[K, V])
-		w.leave = w.detach
+		w.leave = w.contextEnded
 	}
-	w.flight, w.ch, w.ctx, w.leads, w.edge, w.trace = f, c.ch, c.ctx, c.leads, c.edge, c.trace
+	w.call, w.ch, w.ctx = a.call, a.ch, a.ctx
 	return w
 }
 
@@ -62,7 +58,7 @@ func (w *watch[K, V]) begin() {
 	asked := false
 	defer func() {
 		if !asked {
-			w.leaveWith(nil)
+			w.detachWith(nil)
 		}
 	}()
 	stop := context.AfterFunc(w.ctx, w.leave) // calls the user's context, so no lock is held
@@ -78,22 +74,20 @@ func (w *watch[K, V]) begin() {
 	}
 }
 
-// detach takes the caller off the flight, since its context has ended, unless
-// the flight has landed before.
-func (w *watch[K, V]) detach() {
-	err := w.ctx.Err()
-	if w.leaveWith(err) && w.trace != nil {
+// contextEnded takes the caller off the flight, unless that has landed before.
+func (w *watch[K, V]) contextEnded() {
+	err := cmp.Or(w.ctx.Err(), context.Canceled) // a context of the user's may be late
+	if w.detachWith(err) && w.trace != nil {
 		w.trace.detached(w.ctx, err)
 	}
 }
 
-// leaveWith is call.detach.
-func (w *watch[K, V]) leaveWith(err error) bool {
-	var p *place[K, V]
-	if !w.leads {
-		p = &w.place
+// detachWith is detach of a caller with a watch.
+func (w *watch[K, V]) detachWith(err error) bool {
+	if w.leads {
+		return w.detach(nil, w, err)
 	}
-	return w.flight.detach(w.leads, w.edge, p, w, err)
+	return w.detach(&w.place, w, err)
 }
 
 // A line is where the channel callers of a flight wait.

@@ -92,8 +92,8 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 		return s.leadHere(hash, key, nil, function[V]{plain: fn})
 	}
 	var c call[K, V]
-	s.arrive(hash, key, &c)
-	return c.wait(function[V]{plain: fn})
+	s.arriveToWait(hash, key, &c, nil, nil, function[V]{})
+	return c.wait(nil, nil, function[V]{plain: fn})
 }
 
 // DoChan is like [Group.Do] but returns at once, with a channel that will
@@ -105,9 +105,9 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 // receives [ErrGoexit]. With [Options].Recover the channel receives a
 // [*PanicError] instead of the crash.
 func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
-	c := call[K, V]{fn: function[V]{plain: fn}, ch: make(chan Result[V], 1)}
-	g.arrive(key, &c)
-	return c.ch
+	a := arrival[K, V]{fn: function[V]{plain: fn}, ch: make(chan Result[V], 1)}
+	g.arrive(key, &a)
+	return a.ch
 }
 
 // Forget makes the next call with this key start a new flight at once, beside

@@ -47,11 +47,11 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 	if done == nil && s.flights.Find(hash, key) == nil {
 		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
 	}
-	c := call[K, V]{ctx: ctx, done: done, fn: function[V]{bound: fn}}
-	if err := s.arrive(hash, key, &c); err != nil {
+	var c call[K, V]
+	if err := s.arriveToWait(hash, key, &c, ctx, done, function[V]{bound: fn}); err != nil {
 		return v, err, false
 	}
-	return c.wait(c.fn)
+	return c.wait(ctx, done, function[V]{bound: fn})
 }
 
 // DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
@@ -63,8 +63,8 @@ func (g *Group[K, V]) DoChanContext(ctx context.Context, key K, fn func(context.
 	ch := make(chan Result[V], 1)
 	err := ended(ctx)
 	if err == nil {
-		c := call[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}, ch: ch}
-		err = g.arrive(key, &c)
+		a := arrival[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}, ch: ch}
+		err = g.arrive(key, &a)
 	}
 	if err != nil {
 		ch <- Result[V]{Err: err}
@@ -93,15 +93,11 @@ func ended(ctx context.Context) error {
 
 // detach takes the caller off its flight because its context has ended, with
 // err. It reports false if the flight has landed before: then the caller gets
-// the outcome. A channel caller is sent err, unless that is nil because the
-// caller never got its channel.
-func (c *call[K, V]) detach(err error) bool {
-	return c.flight.detach(c.leads, c.edge, c.place, c.watch, err)
-}
-
-// detach is call.detach. The place is nil unless a channel caller joined, the
-// watch unless it has one.
-func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w *watch[K, V], err error) bool {
+// the outcome. The place is nil unless a channel caller joined, the watch
+// unless it has one. A channel caller is sent err, unless that is nil because
+// the caller never got its channel.
+func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
+	f := c.flight
 	s := f.shard
 	s.Lock()
 	if f.landed {
@@ -110,13 +106,13 @@ func (f *flight[K, V]) detach(leads bool, edge *waitfor.Call, p *place[K, V], w 
 	}
 	f.callers--
 	s.counters.detached++
-	if leads {
+	if c.leads {
 		f.context.node.LeaderLeft()
 		f.more.watch = nil
 		f.line.leader = nil
 	}
-	if edge != nil {
-		edge.Leave()
+	if c.edge != nil {
+		c.edge.Leave()
 	}
 	if p != nil {
 		f.line.leave(p)

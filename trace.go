@@ -83,22 +83,22 @@ func (t *tracing[K]) started(ctx context.Context) context.Context {
 // traceJoin calls the Join hook. If that panics, the call is over, and its
 // caller leaves the flight. Do and DoChan keep a flight from being abandoned
 // even so.
-func (c *call[K, V]) traceJoin() {
-	join := c.trace.hooks.Join
+func (a *arrival[K, V]) traceJoin() {
+	join := a.trace.hooks.Join
 	if join == nil {
 		return
 	}
-	ctx := c.ctx
+	ctx := a.ctx
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	done := false
 	defer func() {
-		if !done && c.ctx != nil {
-			c.detach(nil)
+		if !done && a.ctx != nil {
+			a.detach(a.place, a.watch, nil)
 		}
 	}()
-	join(ctx, c.trace.key, c.trace.id)
+	join(ctx, a.trace.key, a.trace.id)
 	done = true
 }
 

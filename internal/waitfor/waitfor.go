@@ -25,7 +25,7 @@ var mu sync.Mutex
 
 // visits numbers the searches, so that a search knows its marks from older
 // ones. It is guarded by mu.
-var visits uint32
+var visits uint64
 
 // Key is the key under which a flight's context holds its *Node.
 type Key struct{}
@@ -41,27 +41,34 @@ type Node struct {
 
 	leaderLeft atomic.Bool
 	landed     atomic.Bool
-
-	linked bool // calls or successor was ever set; guarded by the lock of the group's table
-
-	// guarded by mu
-	asked     bool   // parent is known
-	visit     uint32 // the last search that came by
-	parent    *Node
-	calls     *Call // a list of those that joined
-	successor *Node
-
-	handle atomic.Pointer[handle] // set under mu; nil until a call needs it
+	links      atomic.Pointer[links] // set under mu; nil until a search or a call needs them
 }
 
-// A handle is how a call refers to the flight that it belongs to: the call may
-// outlive that flight, and must not keep its contexts alive.
-type handle struct{ node *Node } // nil once the flight has landed; guarded by mu
+// links are what a node knows of others, and how those refer to it: a call may
+// outlive the flight that it belongs to, and must not keep its contexts alive.
+// They are guarded by mu.
+type links struct {
+	node      *Node // nil once the flight has landed
+	asked     bool  // parent is known
+	parent    *Node // the flight that the leader's call belongs to
+	calls     *Call // a list of those that joined
+	successor *Node
+	visit     uint64 // the last search that came by
+}
+
+// linked returns the node's links. It is called under mu.
+func (n *Node) linked() *links {
+	l := n.links.Load()
+	if l == nil {
+		l = &links{node: n}
+		n.links.Store(l)
+	}
+	return l
+}
 
 // A Call is one that belongs to a flight and has joined another.
 type Call struct {
-	from       *handle
-	to         *Node
+	from, to   *links
 	prev, next *Call
 }
 
@@ -94,24 +101,19 @@ const (
 func Join(from, to *Node) (*Call, Verdict, *Node) {
 	mu.Lock()
 	defer mu.Unlock()
-	h := from.handle.Load()
-	if h == nil {
-		h = &handle{from}
-		from.handle.Store(h)
-	}
-	// Land looks for the handle after it has said so.
+	waits, awaited := from.linked(), to.linked()
+	// Land looks for the links after it has said so.
 	if from.landed.Load() {
 		return nil, Granted, nil
 	}
 	if verdict, unknown := search(from, func(n *Node) bool { return n == to }); verdict != Granted {
 		return nil, verdict, unknown
 	}
-	c := &Call{from: h, to: to, next: to.calls}
+	c := &Call{from: waits, to: awaited, next: awaited.calls}
 	if c.next != nil {
 		c.next.prev = c
 	}
-	to.calls = c
-	to.linked = true
+	awaited.calls = c
 	return c, Granted, nil
 }
 
@@ -141,10 +143,9 @@ func Succeed(from, predecessor, successor *Node) (Verdict, *Node) {
 			return verdict, unknown
 		}
 	}
-	successor.asked = true
-	successor.parent = from
-	predecessor.successor = successor
-	predecessor.linked = true
+	s := successor.linked()
+	s.asked, s.parent = true, from
+	predecessor.linked().successor = successor
 	return Granted, nil
 }
 
@@ -152,7 +153,7 @@ func Succeed(from, predecessor, successor *Node) (Verdict, *Node) {
 func (n *Node) DropSuccessor() {
 	mu.Lock()
 	defer mu.Unlock()
-	n.successor = nil
+	n.linked().successor = nil
 }
 
 // LeaderLeft says that the leader has detached.
@@ -162,16 +163,13 @@ func (n *Node) LeaderLeft() { n.leaderLeft.Store(true) }
 // more, and no call belongs to it. The lock of its table must be held.
 func (n *Node) Land() {
 	n.landed.Store(true)
-	h := n.handle.Load()
-	if h == nil && !n.linked {
+	l := n.links.Load()
+	if l == nil {
 		return
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	n.calls, n.successor = nil, nil
-	if h != nil {
-		h.node = nil
-	}
+	*l = links{}
 }
 
 // Ask finds out to which flight the call of the node's leader belongs, and the
@@ -180,14 +178,17 @@ func (n *Node) Land() {
 func (n *Node) Ask() {
 	for n != nil && n.Leader != nil {
 		mu.Lock()
-		known := n.asked
+		known := n.linked().asked
 		mu.Unlock()
 		if known {
 			return
 		}
 		parent := Of(n.Leader)
 		mu.Lock()
-		n.asked, n.parent = true, parent
+		if !n.landed.Load() {
+			l := n.linked()
+			l.asked, l.parent = true, parent
+		}
 		mu.Unlock()
 		n = parent
 	}
@@ -211,14 +212,15 @@ func Holds(home *Home, from *Node) bool {
 // others, until it finds one. The verdict is Refused if it did, and Unknown if
 // it didn't but had to leave out a leader whose flight isn't known.
 func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
-	if visits++; visits == 0 {
-		visits = 1 // 0 is the mark of a new node
-	}
+	visits++
 	var unknown *Node
 	var pending []*Node
 	visit := func(n *Node) {
-		if n != nil && n.visit != visits && !n.landed.Load() {
-			n.visit = visits
+		if n == nil || n.landed.Load() {
+			return
+		}
+		if l := n.linked(); l.visit != visits {
+			l.visit = visits
 			pending = append(pending, n)
 		}
 	}
@@ -229,17 +231,18 @@ func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
 		if found(n) {
 			return Refused, nil
 		}
+		l := n.linked()
 		if n.Leader != nil && !n.leaderLeft.Load() {
-			if n.asked {
-				visit(n.parent)
+			if l.asked {
+				visit(l.parent)
 			} else {
 				unknown = n
 			}
 		}
-		for c := n.calls; c != nil; c = c.next {
+		for c := l.calls; c != nil; c = c.next {
 			visit(c.from.node)
 		}
-		visit(n.successor)
+		visit(l.successor)
 	}
 	if unknown != nil {
 		return Unknown, unknown
