@@ -18,9 +18,9 @@ import (
 // said its fields are guarded by the lock of its shard.
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
-	shard   *shard[K, V]   // doesn't change
-	context *flightContext // doesn't change until the landing; nil if no context leads here
-	more    *extras[K, V]  // doesn't change; nil if the flight needs none of it
+	shard   *shard[K, V]     // doesn't change
+	context *waitfor.Context // doesn't change until the landing; nil if no context leads here
+	more    *extras[K, V]    // doesn't change; nil if the flight needs none of it
 
 	joined    int   // callers that ever joined, so without the leader
 	callers   int32 // on the flight now
@@ -48,7 +48,7 @@ type extras[K comparable, V any] struct {
 // An extendedFlight is a flight with all that one can have, in one allocation.
 type extendedFlight[K comparable, V any] struct {
 	flight[K, V]
-	flightContext
+	waitfor.Context
 	extras[K, V]
 }
 
@@ -106,8 +106,8 @@ type arrival[K comparable, V any] struct {
 	fn   function[V]     // unset for Do: what is stored here moves to the heap
 	ch   chan Result[V]  // nil for a blocking caller
 
-	asked bool          // from is known
-	from  *waitfor.Node // the flight that the call belongs to
+	asked bool             // from is known
+	from  *waitfor.Context // the flight that the call belongs to
 
 	call[K, V]
 	place  *place[K, V]  // of a channel caller that joined
@@ -199,7 +199,7 @@ func (s *shard[K, V]) leadHere(hash uint64, key K, ctx context.Context, fn funct
 // nothing. If it is Unknown, board wants to be called again when unknown has
 // been asked, or, if that is nil, when the flight is known that the call
 // belongs to.
-func (s *shard[K, V]) board(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+func (s *shard[K, V]) board(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
 	f := s.flights.Find(hash, key)
 	if f == nil {
 		if a.done == nil {
@@ -247,14 +247,14 @@ func (f *flight[K, V]) lead(a *arrival[K, V]) {
 
 // join puts a on a flight that another caller leads. For the results see
 // board.
-func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
 	// A flight without a context waits for nobody, so no cycle goes through it.
 	if a.ctx != nil && f.context != nil {
 		if !a.asked {
 			return waitfor.Unknown, nil
 		}
 		if a.from != nil {
-			if a.edge, verdict, unknown = waitfor.Join(a.from, &f.context.node); verdict != waitfor.Granted {
+			if a.edge, verdict, unknown = waitfor.Join(a.from, f.context); verdict != waitfor.Granted {
 				return verdict, unknown
 			}
 		}
@@ -278,12 +278,12 @@ func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown 
 
 // succeed makes a the leader of the cancelled flight's successor. For the
 // results see board.
-func (f *flight[K, V]) succeed(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Node) {
+func (f *flight[K, V]) succeed(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
 	if a.ctx != nil && !a.asked {
 		return waitfor.Unknown, nil
 	}
 	successor := f.shard.newExtendedFlight(hash, key, a.ctx)
-	if verdict, unknown = waitfor.Succeed(a.from, &f.context.node, &successor.context.node); verdict != waitfor.Granted {
+	if verdict, unknown = waitfor.Succeed(a.from, f.context, successor.context); verdict != waitfor.Granted {
 		return verdict, unknown
 	}
 	f.more.successor, successor.more.predecessor = successor, f
@@ -399,9 +399,11 @@ func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
 // call calls the function of a flight with a context or hooks.
 func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	ctx := context.Background()
-	bound := f.context.node.Leader != nil
+	bound := f.context.Leader != nil
 	if bound {
-		f.context.start(f.shard.group.opts.FlightTimeout)
+		if timeout := f.shard.group.opts.FlightTimeout; timeout > 0 {
+			f.context.SetTimeout(timeout)
+		}
 		ctx = f.context
 	}
 	if trace := f.trace(); trace != nil {
@@ -417,7 +419,7 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 // out and a successor started.
 func (f *flight[K, V]) land(o *outcome[V]) {
 	if f.context != nil {
-		f.context.end()
+		f.context.Land()
 	}
 	s := f.shard
 	s.Lock()
@@ -425,7 +427,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if f.plain {
 		f.Clear()
 		if f.context != nil {
-			f.context.node.Land()
+			f.context.Unlink()
 			f.context = nil
 		}
 		s.spareFlights.give(f)
@@ -499,7 +501,7 @@ func (f *flight[K, V]) disembark() (handout *handout[V], waiting line[K, V], lea
 		f.more.watch, f.more.runner, f.more.trace = nil, nil, nil
 	}
 	if f.context != nil {
-		f.context.node.Land()
+		f.context.Unlink()
 	} else if f.joined == 0 {
 		f.apart = false
 		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it

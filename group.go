@@ -194,8 +194,12 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
 	t := g.table.Load()
 	if t == nil {
-		g.table.CompareAndSwap(nil, newTable(g))
-		t = g.table.Load()
+		t = g.makeTable()
 	}
 	return t.shard(hash)
+}
+
+func (g *Group[K, V]) makeTable() *table[K, V] {
+	g.table.CompareAndSwap(nil, newTable(g))
+	return g.table.Load()
 }

@@ -2,12 +2,8 @@ package singleflight
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
-	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // DoContext is like [Group.Do], and ends with the caller's context: if ctx
@@ -107,7 +103,7 @@ func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
 	f.callers--
 	s.counters.detached++
 	if c.leads {
-		f.context.node.LeaderLeft()
+		f.context.LeaderLeft()
 		f.more.watch = nil
 		f.line.leader = nil
 	}
@@ -143,7 +139,7 @@ func (f *flight[K, V]) abandon() {
 	case s.group.opts.CancelAbandoned:
 		f.cancelled = true
 		s.Unlock()
-		f.context.end()
+		f.context.End()
 	default:
 		s.Unlock()
 	}
@@ -156,97 +152,11 @@ func (f *flight[K, V]) drop() {
 	s.counters.dropped++
 	predecessor := f.more.predecessor
 	predecessor.more.successor, f.more.predecessor = nil, nil
-	predecessor.context.node.DropSuccessor()
+	predecessor.context.DropSuccessor()
 	handout, _, _ := f.disembark()
 	s.Unlock()
-	f.context.end()
+	f.context.Land()
 	if handout != nil {
 		close(handout.done)
 	}
-}
-
-// A flightContext is the context that a flight's function gets: the leader's
-// values, without its cancellation. Most functions never look at it, so the
-// standard context behind it, which does all the work, is made on first use.
-type flightContext struct {
-	node     waitfor.Node
-	standard atomic.Pointer[standardContext]
-}
-
-// A standardContext is a context of the standard library, derived from the
-// leader's by WithoutCancel, and the function that ends it.
-type standardContext struct {
-	context.Context
-	cancel context.CancelFunc
-}
-
-// endedUnused stands for the standard context of a flight that ended before
-// anybody used it.
-var endedUnused standardContext
-
-// use returns the standard context.
-func (c *flightContext) use() *standardContext {
-	standard := c.standard.Load()
-	if standard == nil || standard == &endedUnused {
-		return c.install(context.WithCancel(context.WithoutCancel(c.node.Leader)))
-	}
-	return standard
-}
-
-// install makes ctx the standard context, unless there is one, and returns the
-// one that is. If the flight has ended, it is ended too before anybody sees it.
-func (c *flightContext) install(ctx context.Context, cancel context.CancelFunc) *standardContext {
-	standard := &standardContext{ctx, cancel}
-	if c.standard.CompareAndSwap(nil, standard) {
-		return standard
-	}
-	cancel()
-	c.standard.CompareAndSwap(&endedUnused, standard)
-	return c.standard.Load()
-}
-
-// start sets the deadline, as the function starts.
-func (c *flightContext) start(timeout time.Duration) {
-	if timeout > 0 {
-		c.install(context.WithTimeout(context.WithoutCancel(c.node.Leader), timeout))
-	}
-}
-
-// end makes the context done.
-func (c *flightContext) end() {
-	if !c.standard.CompareAndSwap(nil, &endedUnused) {
-		if standard := c.standard.Load(); standard != &endedUnused {
-			standard.cancel()
-		}
-	}
-}
-
-func (c *flightContext) Deadline() (time.Time, bool) { return c.use().Deadline() }
-
-func (c *flightContext) Done() <-chan struct{} { return c.use().Done() }
-
-func (c *flightContext) Err() error {
-	switch standard := c.standard.Load(); standard {
-	case nil:
-		return nil
-	case &endedUnused:
-		return context.Canceled
-	default:
-		return standard.Err()
-	}
-}
-
-// Value answers for the flight itself, and leaves all else to the standard
-// context: if a key were passed on to the leader's context, context.Cause
-// would find the leader's cause.
-func (c *flightContext) Value(key any) any {
-	if key == (waitfor.Key{}) {
-		return &c.node
-	}
-	return c.use().Value(key)
-}
-
-// String is here so that printing the context doesn't read its fields.
-func (c *flightContext) String() string {
-	return fmt.Sprintf("singleflight.Flight(%p)", c)
 }

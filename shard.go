@@ -76,26 +76,30 @@ type shard[K comparable, V any] struct {
 
 // spares are a few objects to be used again, so that a call that nobody joins
 // allocates nothing for the group's own sake.
-type spares[T any] struct{ list []*T }
+type spares[T any] struct {
+	list [maxSpares]*T
+	n    int
+}
 
 // maxSpares bounds each kind of spares: a burst must not leave its memory here.
 const maxSpares = 8
 
 // take returns a spare, or nil.
 func (s *spares[T]) take() *T {
-	last := len(s.list) - 1
-	if last < 0 {
+	if s.n == 0 {
 		return nil
 	}
-	spare := s.list[last]
-	s.list[last] = nil
-	s.list = s.list[:last]
+	s.n--
+	last := &s.list[s.n%maxSpares]
+	spare := *last
+	*last = nil
 	return spare
 }
 
 func (s *spares[T]) give(spare *T) {
-	if len(s.list) < maxSpares {
-		s.list = append(s.list, spare)
+	if s.n < maxSpares {
+		s.list[s.n] = spare
+		s.n++
 	}
 }
 
@@ -112,7 +116,7 @@ func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *fli
 	}
 	if leader != nil {
 		// Not to be used again: the function may keep it.
-		f.context = &flightContext{node: waitfor.Node{Leader: leader, Home: &s.group.home}}
+		f.context = &waitfor.Context{Leader: leader, Home: &s.group.home}
 	}
 	f.Init(hash, key, f)
 	f.callers = 1
@@ -124,9 +128,9 @@ func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *fli
 func (s *shard[K, V]) newExtendedFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
 	f := new(extendedFlight[K, V])
 	f.shard = s
-	f.context = &f.flightContext
-	f.context.node.Leader = leader
-	f.context.node.Home = &s.group.home
+	f.context = &f.Context
+	f.context.Leader = leader
+	f.context.Home = &s.group.home
 	f.more = &f.extras
 	f.more.trace = newTracing(s.group.opts.Trace, key)
 	f.Init(hash, key, &f.flight)

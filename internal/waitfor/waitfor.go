@@ -5,7 +5,7 @@
 // Flight F waits for flight G while a call that belongs to F is a caller of G,
 // and while F is G's successor.
 //
-// The graph is kept and searched backwards: each Node knows who waits for it.
+// The graph is kept and searched backwards: each node knows who waits for it.
 // That way the leader's part costs a leader nothing. Its call belongs to the
 // flight that its context names, and that is looked up when a search comes
 // by, not before. Only a joining call and the leader of a successor can close
@@ -15,7 +15,6 @@ package waitfor
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 )
 
 // mu guards the links between nodes. Callers of this package may hold the lock
@@ -27,41 +26,28 @@ var mu sync.Mutex
 // ones. It is guarded by mu.
 var visits uint64
 
-// Key is the key under which a flight's context holds its *Node.
-type Key struct{}
-
 // A Home is the identity of a group.
 type Home struct{ _ byte }
-
-// A Node is a flight in the graph. Its exported fields are set before any
-// other goroutine sees it, and don't change.
-type Node struct {
-	Leader context.Context // of the leader's call; nil if that has none
-	Home   *Home           // the group
-
-	leaderLeft atomic.Bool
-	landed     atomic.Bool
-	links      atomic.Pointer[links] // set under mu; nil until a search or a call needs them
-}
 
 // links are what a node knows of others, and how those refer to it: a call may
 // outlive the flight that it belongs to, and must not keep its contexts alive.
 // They are guarded by mu.
 type links struct {
-	node      *Node // nil once the flight has landed
-	asked     bool  // parent is known
-	parent    *Node // the flight that the leader's call belongs to
-	calls     *Call // a list of those that joined
-	successor *Node
+	node      *Context // nil once the flight has landed
+	asked     bool     // parent is known
+	parent    *Context // the flight that the leader's call belongs to
+	calls     *Call    // a list of those that joined
+	successor *Context
 	visit     uint64 // the last search that came by
 }
 
 // linked returns the node's links. It is called under mu.
-func (n *Node) linked() *links {
-	l := n.links.Load()
+func (n *Context) linked() *links {
+	m := n.open()
+	l := m.links.Load()
 	if l == nil {
 		l = &links{node: n}
-		n.links.Store(l)
+		m.links.Store(l)
 	}
 	return l
 }
@@ -75,9 +61,9 @@ type Call struct {
 // Of returns the node of the flight that a call with this context belongs to,
 // or nil if it belongs to none, or to one that has landed. It asks ctx, so the
 // caller must hold no lock.
-func Of(ctx context.Context) *Node {
-	n, _ := ctx.Value(Key{}).(*Node)
-	if n == nil || n.landed.Load() {
+func Of(ctx context.Context) *Context {
+	n, _ := ctx.Value(key{}).(*Context)
+	if n == nil || n.landed() {
 		return nil
 	}
 	return n
@@ -89,7 +75,7 @@ type Verdict int
 const (
 	Granted Verdict = iota
 	Refused         // it would close a cycle
-	Unknown         // a node must be asked first; see Node.Ask
+	Unknown         // a node must be asked first; see Context.Ask
 )
 
 // Join lets a call that belongs to flight from wait for flight to. Unless the
@@ -98,15 +84,15 @@ const (
 // Call may be nil, if from has landed.
 //
 // The lock of to's table must be held.
-func Join(from, to *Node) (*Call, Verdict, *Node) {
+func Join(from, to *Context) (*Call, Verdict, *Context) {
 	mu.Lock()
 	defer mu.Unlock()
 	waits, awaited := from.linked(), to.linked()
-	// Land looks for the links after it has said so.
-	if from.landed.Load() {
+	// Unlink looks for the links after Land has said so.
+	if from.landed() {
 		return nil, Granted, nil
 	}
-	if verdict, unknown := search(from, func(n *Node) bool { return n == to }); verdict != Granted {
+	if verdict, unknown := search(from, func(n *Context) bool { return n == to }); verdict != Granted {
 		return nil, verdict, unknown
 	}
 	c := &Call{from: waits, to: awaited, next: awaited.calls}
@@ -135,11 +121,11 @@ func (c *Call) Leave() {
 // to flight from, or to none if from is nil. For the results see Join.
 //
 // The lock of the predecessor's table must be held.
-func Succeed(from, predecessor, successor *Node) (Verdict, *Node) {
+func Succeed(from, predecessor, successor *Context) (Verdict, *Context) {
 	mu.Lock()
 	defer mu.Unlock()
 	if from != nil {
-		if verdict, unknown := search(from, func(n *Node) bool { return n == predecessor }); verdict != Granted {
+		if verdict, unknown := search(from, func(n *Context) bool { return n == predecessor }); verdict != Granted {
 			return verdict, unknown
 		}
 	}
@@ -150,20 +136,22 @@ func Succeed(from, predecessor, successor *Node) (Verdict, *Node) {
 }
 
 // DropSuccessor makes the node's successor wait for it no longer.
-func (n *Node) DropSuccessor() {
+func (n *Context) DropSuccessor() {
 	mu.Lock()
 	defer mu.Unlock()
 	n.linked().successor = nil
 }
 
-// LeaderLeft says that the leader has detached.
-func (n *Node) LeaderLeft() { n.leaderLeft.Store(true) }
+// Unlink takes the node of a flight that has landed, or is dropped, out of the
+// graph. The lock of its table must be held.
+func (n *Context) Unlink() {
+	if m := n.more.Load(); m != nil {
+		m.unlink()
+	}
+}
 
-// Land says that the flight has landed or was dropped: nobody waits for it any
-// more, and no call belongs to it. The lock of its table must be held.
-func (n *Node) Land() {
-	n.landed.Store(true)
-	l := n.links.Load()
+func (m *more) unlink() {
+	l := m.links.Load()
 	if l == nil {
 		return
 	}
@@ -175,7 +163,7 @@ func (n *Node) Land() {
 // Ask finds out to which flight the call of the node's leader belongs, and the
 // same for that flight's leader, as far as it isn't known yet. It asks their
 // contexts, so the caller must hold no lock.
-func (n *Node) Ask() {
+func (n *Context) Ask() {
 	for n != nil && n.Leader != nil {
 		mu.Lock()
 		known := n.linked().asked
@@ -185,7 +173,7 @@ func (n *Node) Ask() {
 		}
 		parent := Of(n.Leader)
 		mu.Lock()
-		if !n.landed.Load() {
+		if !n.landed() {
 			l := n.linked()
 			l.asked, l.parent = true, parent
 		}
@@ -196,10 +184,10 @@ func (n *Node) Ask() {
 
 // Holds reports whether from is a flight of the group home, or whether one of
 // its flights waits for from, directly or over others.
-func Holds(home *Home, from *Node) bool {
+func Holds(home *Home, from *Context) bool {
 	for {
 		mu.Lock()
-		verdict, unknown := search(from, func(n *Node) bool { return n.Home == home })
+		verdict, unknown := search(from, func(n *Context) bool { return n.Home == home })
 		mu.Unlock()
 		if verdict != Unknown {
 			return verdict == Refused
@@ -211,12 +199,12 @@ func Holds(home *Home, from *Node) bool {
 // search visits from and the flights that wait for it, directly or over
 // others, until it finds one. The verdict is Refused if it did, and Unknown if
 // it didn't but had to leave out a leader whose flight isn't known.
-func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
+func search(from *Context, found func(*Context) bool) (Verdict, *Context) {
 	visits++
-	var unknown *Node
-	var pending []*Node
-	visit := func(n *Node) {
-		if n == nil || n.landed.Load() {
+	var unknown *Context
+	var pending []*Context
+	visit := func(n *Context) {
+		if n == nil || n.landed() {
 			return
 		}
 		if l := n.linked(); l.visit != visits {
@@ -232,7 +220,7 @@ func search(from *Node, found func(*Node) bool) (Verdict, *Node) {
 			return Refused, nil
 		}
 		l := n.linked()
-		if n.Leader != nil && !n.leaderLeft.Load() {
+		if n.Leader != nil && !n.open().leaderLeft.Load() {
 			if l.asked {
 				visit(l.parent)
 			} else {

@@ -14,17 +14,20 @@ import (
 // A flight is a node of the graph, and the context that its function would
 // get.
 type flight struct {
-	waitfor.Node
+	waitfor.Context
 	name string
 }
 
-func (f *flight) context() context.Context {
-	return context.WithValue(context.Background(), waitfor.Key{}, &f.Node)
+func (f *flight) context() context.Context { return &f.Context }
+
+func (f *flight) land() {
+	f.Land()
+	f.Unlink()
 }
 
 // led returns a flight whose leader's call has the context.
 func led(leader context.Context) *flight {
-	return &flight{Node: waitfor.Node{Leader: leader, Home: new(waitfor.Home)}}
+	return &flight{Context: waitfor.Context{Leader: leader, Home: new(waitfor.Home)}}
 }
 
 func outside() *flight { return led(context.Background()) }
@@ -32,7 +35,7 @@ func outside() *flight { return led(context.Background()) }
 // join is waitfor.Join as its callers use it.
 func join(from, to *flight) (*waitfor.Call, bool) {
 	for {
-		call, verdict, unknown := waitfor.Join(&from.Node, &to.Node)
+		call, verdict, unknown := waitfor.Join(&from.Context, &to.Context)
 		if verdict != waitfor.Unknown {
 			return call, verdict == waitfor.Granted
 		}
@@ -42,12 +45,12 @@ func join(from, to *flight) (*waitfor.Call, bool) {
 
 // succeed is waitfor.Succeed as its callers use it. From may be nil.
 func succeed(from, predecessor, successor *flight) bool {
-	var node *waitfor.Node
+	var node *waitfor.Context
 	if from != nil {
-		node = &from.Node
+		node = &from.Context
 	}
 	for {
-		verdict, unknown := waitfor.Succeed(node, &predecessor.Node, &successor.Node)
+		verdict, unknown := waitfor.Succeed(node, &predecessor.Context, &successor.Context)
 		if verdict != waitfor.Unknown {
 			return verdict == waitfor.Granted
 		}
@@ -68,20 +71,21 @@ func TestOf(t *testing.T) {
 		"its own":       {f.context(), f},
 		"value":         {context.WithValue(f.context(), valueKey{}, 1), f},
 		"WithoutCancel": {context.WithoutCancel(f.context()), f},
-		"innermost":     {context.WithValue(f.context(), waitfor.Key{}, &inner.Node), inner},
+		"innermost":     {inner.context(), inner},
 	} {
 		got := waitfor.Of(test.ctx)
-		if test.want == nil && got != nil || test.want != nil && got != &test.want.Node {
+		if test.want == nil && got != nil || test.want != nil && got != &test.want.Context {
 			t.Errorf("%s: got %p, want %p", name, got, test.want)
 		}
 	}
-	f.Land()
+	f.land()
 	if got := waitfor.Of(f.context()); got != nil {
 		t.Error("a call belongs to a flight that has landed")
 	}
-	// The outer flight still runs, but the call belongs to the inner one.
-	inner.Land()
-	if got := waitfor.Of(context.WithValue(outside().context(), waitfor.Key{}, &inner.Node)); got != nil {
+	// A flight outside it that still runs isn't the call's.
+	inner = led(outside().context())
+	inner.land()
+	if got := waitfor.Of(inner.context()); got != nil {
 		t.Error("a call belongs to a flight outside its own")
 	}
 }
@@ -119,7 +123,7 @@ func TestLeaderIsFoundWhenAsked(t *testing.T) {
 	a := outside()
 	b := led(a.context())
 	c := led(context.WithValue(b.context(), valueKey{}, 1))
-	if _, verdict, unknown := waitfor.Join(&c.Node, &a.Node); verdict != waitfor.Unknown || unknown == nil {
+	if _, verdict, unknown := waitfor.Join(&c.Context, &a.Context); verdict != waitfor.Unknown || unknown == nil {
 		t.Errorf("the verdict is %v before any leader was asked, want Unknown", verdict)
 	}
 	for _, to := range []*flight{a, b, c} {
@@ -140,7 +144,7 @@ func TestLandedFlightsWaitForNothing(t *testing.T) {
 	a, b, c := outside(), outside(), outside()
 	join(a, b)
 	join(b, c)
-	b.Land()
+	b.land()
 	if _, ok := join(c, a); !ok {
 		t.Error("c may not wait for a, though b has landed")
 	}
@@ -168,13 +172,13 @@ func TestSuccessorWaits(t *testing.T) {
 		}
 	}
 	a.DropSuccessor()
-	s.Land()
+	s.land()
 	if !succeed(nil, a, outside()) {
 		t.Error("a may have no other successor")
 	}
 	c := outside()
 	join(c, a)
-	a.Land()
+	a.land()
 	if _, ok := join(b, c); !ok {
 		t.Error("b may not wait for c, though a has landed")
 	}
@@ -188,12 +192,12 @@ func TestHolds(t *testing.T) {
 		home, from *flight
 		want       bool
 	}{{a, a, true}, {a, b, true}, {a, d, true}, {b, a, false}, {d, a, false}, {b, d, true}, {c, a, false}, {a, c, false}} {
-		if got := waitfor.Holds(test.home.Home, &test.from.Node); got != test.want {
+		if got := waitfor.Holds(test.home.Home, &test.from.Context); got != test.want {
 			t.Errorf("%v, want %v", got, test.want)
 		}
 	}
-	b.Land()
-	if waitfor.Holds(a.Home, &d.Node) {
+	b.land()
+	if waitfor.Holds(a.Home, &d.Context) {
 		t.Error("a flight waits over one that has landed")
 	}
 }
@@ -339,7 +343,7 @@ func (w *world) step(t *testing.T, i int) {
 				}
 			}
 		}
-		f.Land()
+		f.land()
 		w.without(func(e edge) bool { return e.from == f || e.to == f })
 		for i := range w.flights {
 			if w.flights[i] == f {
@@ -358,7 +362,7 @@ func (w *world) step(t *testing.T, i int) {
 				want = true
 			}
 		}
-		if got := waitfor.Holds(home, &from.Node); got != want {
+		if got := waitfor.Holds(home, &from.Context); got != want {
 			t.Fatalf("step %d: Holds is %v, want %v", i, got, want)
 		}
 	}
