@@ -134,7 +134,7 @@ func (l *line[K, V]) open() *place[K, V] {
 // send hands the outcome out to the leader and those that joined. It returns
 // when all have their Results.
 func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *place[K, V]) {
-	if g.copies(o) && (leader != nil || joined != nil) {
+	if g.copies(o) {
 		sent := make(chan struct{})
 		go g.sendCopies(o.val, leader, joined, sent)
 		<-sent

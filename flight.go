@@ -22,7 +22,7 @@ type flight[K comparable, V any] struct {
 	context *waitfor.Context // doesn't change until the landing; nil if no context leads here
 	more    *extras[K, V]    // doesn't change; nil if the flight needs none of it
 
-	joined    int   // callers that ever joined, so without the leader
+	joined    int64 // callers that ever joined, so without the leader
 	callers   int32 // on the flight now
 	plain     bool  // the leader runs the function, and nobody else has touched the flight
 	apart     bool  // the function runs on a goroutine of its own
@@ -309,11 +309,13 @@ type handout[V any] struct {
 // waitable returns the flight's handout.
 func (f *flight[K, V]) waitable() *handout[V] {
 	if f.handout == nil {
-		f.handout = &handout[V]{done: make(chan struct{})}
+		f.handout = newHandout[V]()
 		f.plain = false
 	}
 	return f.handout
 }
+
+func newHandout[V any]() *handout[V] { return &handout[V]{done: make(chan struct{})} }
 
 // wait is what a blocking caller does on its flight until it returns what its
 // entry point returns. If ctx can end, done is its Done channel. fn is what a
@@ -441,19 +443,30 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		crash(o.err)
 	}
 	successor := f.letGo()
-	callers, detached := 1+f.joined, 1+f.joined-int(f.callers)
+	callers, detached := int(1+f.joined), int(1+f.joined-int64(f.callers))
 	trace := f.trace()
 	handout, line, watch := f.disembark()
+	sending := line.last != nil || line.leader != nil && group.copies(o)
+	if sending {
+		handout = s.beginSending(handout)
+	} else if line.leader != nil {
+		line.leader <- Result[V]{o.val, o.err, o.shared, true}
+	}
 	s.Unlock()
 
 	if successor != nil {
 		successor.depart()
 	}
 	joined := line.open()
-	group.send(o, line.leader, joined)
+	if sending {
+		group.send(o, line.leader, joined)
+	}
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
+	}
+	if sending {
+		s.endSending(handout)
 	}
 	if watch != nil {
 		s.releaseLeader(watch) // calls the user's context, so all others are served before
@@ -461,6 +474,28 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	s.release(joined)
 	if trace != nil {
 		trace.landed(callers, detached, o.err)
+	}
+}
+
+// beginSending lets Wait know of a flight that has left the table while its
+// Results are being sent. A Result that is the only one is sent under the lock
+// instead: that can't block, and takes less time.
+func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
+	if h == nil {
+		h = newHandout[V]()
+	}
+	if s.sending == nil {
+		s.sending = make(map[*handout[V]]struct{})
+	}
+	s.sending[h] = struct{}{}
+	return h
+}
+
+func (s *shard[K, V]) endSending(h *handout[V]) {
+	s.Lock()
+	defer s.Unlock()
+	if delete(s.sending, h); len(s.sending) == 0 {
+		s.sending = nil // a map keeps the size that it had
 	}
 }
 

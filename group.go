@@ -185,6 +185,9 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 				landed = append(landed, f.waitable().done)
 			}
 		}
+		for h := range s.sending {
+			landed = append(landed, h.done)
+		}
 		s.Unlock()
 	}
 	return landed

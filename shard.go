@@ -64,6 +64,7 @@ type shard[K comparable, V any] struct {
 	sync.Mutex
 	group    *Group[K, V]
 	flights  inflight.Table[K, flight[K, V]]
+	sending  map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
 	counters counters
 
 	spareFlights spares[flight[K, V]]

@@ -131,6 +131,60 @@ func TestWaitReturnsAfterResultsAreSent(t *testing.T) {
 	})
 }
 
+func TestWaitThatBeginsWhileResultsAreSent(t *testing.T) {
+	// Clause 19: a flight whose Results aren't all sent hasn't landed.
+	eachWay(t, []way{byDoChan, byDoChanContext}, func(t *testing.T, w way) {
+		copying := make(chan bool)
+		g := singleflight.New(singleflight.Options[string, int]{Clone: func(v int) int { <-copying; return v }})
+		for _, stays := range []bool{true, false} {
+			j := newJob()
+			first := w.call(g, t.Context(), "key", j)
+			ctx, cancel := context.WithCancel(t.Context())
+			second := byDoChanContext.call(g, ctx, "key", newJob())
+			if !stays { // a shared result for the leader alone
+				cancel()
+				synctest.Wait()
+				second.got(t, answer{Err: context.Canceled})
+			}
+			j.returns(7)
+			first.waits(t)
+			if n := len(g.InFlight()); n != 0 {
+				t.Errorf("%d flights are in the table, want the key to have left it", n)
+			}
+			waiter := byWait(g, t.Context())
+			waiter.waits(t)
+			copying <- true
+			if stays {
+				waiter.waits(t)
+				copying <- true
+			}
+			synctest.Wait()
+			waiter.got(t, idle)
+			first.got(t, answer{Val: 7, Shared: true, Leader: true})
+			cancel()
+		}
+	})
+}
+
+func TestWaitFindsResultsInTheirChannels(t *testing.T) {
+	// Clause 19: when Wait returns, the Results can be received without waiting.
+	var g group
+	rounds := 2000
+	if testing.Short() {
+		rounds = 200
+	}
+	for range rounds {
+		ch1 := g.DoChan("key", constant(1))
+		ch2 := g.DoChanContext(t.Context(), "key", taking(constant(1)))
+		if err := g.Wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if len(ch1) != 1 || len(ch2) != 1 {
+			t.Fatalf("the channels hold %d and %d results, want 1 and 1", len(ch1), len(ch2))
+		}
+	}
+}
+
 func TestWaitForAbandonedFlight(t *testing.T) {
 	// Clause 19: abandoned and cancelled ones included.
 	for _, cancelAbandoned := range []bool{false, true} {
