@@ -3,7 +3,6 @@ package singleflight
 import (
 	"context"
 	"iter"
-	"math/bits"
 	"runtime"
 	"sync"
 
@@ -11,13 +10,10 @@ import (
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A group's table has shardsPerProcessor independently locked parts for each
-// processor that runs goroutines when the group is first used, but at most
-// maxShards.
-const (
-	shardsPerProcessor = 4
-	maxShards          = 64
-)
+// A group's table has this many independently locked parts, but one only where
+// GOMAXPROCS is 1 when the group is first used. docs/design.md has what other
+// numbers cost.
+const shards = 64
 
 // A table is the part of a group that its first call makes.
 type table[K comparable, V any] struct {
@@ -26,8 +22,8 @@ type table[K comparable, V any] struct {
 
 func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
 	n := 1
-	if processors := runtime.GOMAXPROCS(0); processors > 1 {
-		n = min(shardsPerProcessor<<bits.Len(uint(processors-1)), maxShards)
+	if runtime.GOMAXPROCS(0) > 1 {
+		n = shards
 	}
 	t := &table[K, V]{make([]shard[K, V], n)}
 	for i := range t.shards {
@@ -72,35 +68,31 @@ type shard[K comparable, V any] struct {
 	sparePlaces  spares[place[K, V]]
 	spareWatches spares[watch[K, V]]
 
-	_ [128]byte // keeps neighbours on cache lines of their own
+	_ [8]byte // makes it 256 bytes, so that neighbours are on cache lines of their own
 }
 
 // spares are a few objects to be used again, so that a call that nobody joins
 // allocates nothing for the group's own sake.
-type spares[T any] struct {
-	list [maxSpares]*T
-	n    int
-}
+type spares[T any] struct{ list []*T }
 
 // maxSpares bounds each kind of spares: a burst must not leave its memory here.
-const maxSpares = 8
+const maxSpares = 4
 
 // take returns a spare, or nil.
 func (s *spares[T]) take() *T {
-	if s.n == 0 {
+	last := len(s.list) - 1
+	if last < 0 {
 		return nil
 	}
-	s.n--
-	last := &s.list[s.n%maxSpares]
-	spare := *last
-	*last = nil
+	spare := s.list[last]
+	s.list[last] = nil
+	s.list = s.list[:last]
 	return spare
 }
 
 func (s *spares[T]) give(spare *T) {
-	if s.n < maxSpares {
-		s.list[s.n] = spare
-		s.n++
+	if len(s.list) < maxSpares {
+		s.list = append(s.list, spare)
 	}
 }
 
