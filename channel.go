@@ -131,6 +131,28 @@ func (l *line[K, V]) open() *place[K, V] {
 	return first
 }
 
+// beginSending lets Wait know of a flight that has left the table while its
+// Results are being sent. A Result that is the only one is sent under the lock
+// instead: that can't block, and takes less time.
+func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
+	if h == nil {
+		h = newHandout[V]()
+	}
+	if s.sending == nil {
+		s.sending = make(map[*handout[V]]struct{})
+	}
+	s.sending[h] = struct{}{}
+	return h
+}
+
+func (s *shard[K, V]) endSending(h *handout[V]) {
+	s.Lock()
+	defer s.Unlock()
+	if delete(s.sending, h); len(s.sending) == 0 {
+		s.sending = nil // a map keeps the size that it had
+	}
+}
+
 // send hands the outcome out to the leader and those that joined. It returns
 // when all have their Results.
 func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *place[K, V]) {

@@ -168,8 +168,8 @@ func (s *shard[K, V]) arrive(hash uint64, key K, a *arrival[K, V]) error {
 }
 
 // arriveToWait is arrive for a blocking caller. It isn't inlined, so that the
-// arrival is off the stack while the caller waits: with it on, each of 1,000
-// young goroutines grew its stack, for a tenth of its time.
+// arrival is off the stack while the caller waits: with it on, young goroutines
+// grew their stacks, for 5 % of the time of 1,000 that shared a flight.
 //
 //go:noinline
 func (s *shard[K, V]) arriveToWait(hash uint64, key K, c *call[K, V], ctx context.Context, done <-chan struct{}, fn function[V]) error {
@@ -474,28 +474,6 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	s.release(joined)
 	if trace != nil {
 		trace.landed(callers, detached, o.err)
-	}
-}
-
-// beginSending lets Wait know of a flight that has left the table while its
-// Results are being sent. A Result that is the only one is sent under the lock
-// instead: that can't block, and takes less time.
-func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
-	if h == nil {
-		h = newHandout[V]()
-	}
-	if s.sending == nil {
-		s.sending = make(map[*handout[V]]struct{})
-	}
-	s.sending[h] = struct{}{}
-	return h
-}
-
-func (s *shard[K, V]) endSending(h *handout[V]) {
-	s.Lock()
-	defer s.Unlock()
-	if delete(s.sending, h); len(s.sending) == 0 {
-		s.sending = nil // a map keeps the size that it had
 	}
 }
 

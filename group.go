@@ -153,7 +153,9 @@ func (g *Group[K, V]) ForgetUnshared(key K) bool {
 //
 // A call from inside a flight that it would wait for, or that one of those
 // waits for, returns [ErrDeadlock]; Wait knows by ctx where it is called from,
-// as [Group.DoContext] does. A nil ctx panics.
+// as [Group.DoContext] does. A nil ctx panics. In a bubble of
+// [testing/synctest] there must be no flight of the group outside of it, and
+// the other way round.
 func (g *Group[K, V]) Wait(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err

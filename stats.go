@@ -85,7 +85,8 @@ func (s FlightState) String() string {
 
 // InFlight returns the flights in the air, longest known first. It takes time
 // for each of them, and holds up calls meanwhile, but no longer than it takes
-// to copy.
+// to copy. Their times are of the wall clock alone, so that setting it changes
+// how old they seem.
 func (g *Group[K, V]) InFlight() []Flight[K] {
 	var list []Flight[K]
 	for s := range g.parts() {

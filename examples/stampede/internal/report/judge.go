@@ -26,7 +26,7 @@ func (r *Report) Judge() {
 		}
 	}
 	if victims != "" {
-		r.Findings = append(r.Findings, "Somebody else's hang-up failed "+victims+"; in the other dresses it failed none.")
+		r.Findings = append(r.Findings, "Somebody else's hang-up failed "+victims+"; elsewhere it failed none.")
 	} else {
 		r.Findings = append(r.Findings, "Nobody's hang-up failed a patient request this time.")
 	}

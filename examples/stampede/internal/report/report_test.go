@@ -55,7 +55,7 @@ func TestTable(t *testing.T) {
 └────────────────────────────────────────────┴───────────┴──────┘
 
 With bare: 40 queries for 100 answers, up to 20 of them at once for one key. With ours: 1 query for 130 answers, never two at once for one key.
-Somebody else's hang-up failed 7 patient requests under bare; in the other dresses it failed none.
+Somebody else's hang-up failed 7 patient requests under bare; elsewhere it failed none.
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("the text is%s\nwant%s", got, want)
