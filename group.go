@@ -194,17 +194,3 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 	}
 	return landed
 }
-
-// shard returns the part of the table that holds the keys with this hash.
-func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
-	t := g.table.Load()
-	if t == nil {
-		t = g.makeTable()
-	}
-	return t.shard(hash)
-}
-
-func (g *Group[K, V]) makeTable() *table[K, V] {
-	g.table.CompareAndSwap(nil, newTable(g))
-	return g.table.Load()
-}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
@@ -17,29 +18,35 @@ const shards = 64
 
 // A table is the part of a group that its first call makes.
 type table[K comparable, V any] struct {
-	shards []shard[K, V] // a power of two of them
+	shards []atomic.Pointer[shard[K, V]] // a power of two of them, each made when it is first used
 }
 
-func newTable[K comparable, V any](g *Group[K, V]) *table[K, V] {
+// shard returns the part of the group's table that holds the keys with this
+// hash.
+func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
+	t := g.table.Load()
+	if t == nil {
+		t = g.makeTable()
+	}
+	// The low bits choose the bucket inside.
+	place := &t.shards[hash>>32&uint64(len(t.shards)-1)]
+	if s := place.Load(); s != nil {
+		return s
+	}
+	place.CompareAndSwap(nil, &shard[K, V]{group: g})
+	return place.Load()
+}
+
+func (g *Group[K, V]) makeTable() *table[K, V] {
 	n := 1
 	if runtime.GOMAXPROCS(0) > 1 {
 		n = shards
 	}
-	t := &table[K, V]{make([]shard[K, V], n)}
-	for i := range t.shards {
-		t.shards[i].group = g
-	}
-	return t
+	g.table.CompareAndSwap(nil, &table[K, V]{make([]atomic.Pointer[shard[K, V]], n)})
+	return g.table.Load()
 }
 
-// shard returns the part of the table that holds the keys with this hash. The
-// high bits choose it, since the low bits choose the bucket inside.
-func (t *table[K, V]) shard(hash uint64) *shard[K, V] {
-	return &t.shards[hash>>32&uint64(len(t.shards)-1)]
-}
-
-// parts returns the parts of the group's table, of which there are none before
-// its first call.
+// parts returns the parts of the group's table that have been used.
 func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
 	return func(yield func(*shard[K, V]) bool) {
 		t := g.table.Load()
@@ -47,7 +54,7 @@ func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
 			return
 		}
 		for i := range t.shards {
-			if !yield(&t.shards[i]) {
+			if s := t.shards[i].Load(); s != nil && !yield(s) {
 				return
 			}
 		}
@@ -56,43 +63,47 @@ func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
 
 // A shard is a part of a group's table, with its lock. Nothing of the user's
 // runs under that lock. A flight and its successors are in one shard for life.
+//
+// What an unshared Do needs comes first, to be on few cache lines.
 type shard[K comparable, V any] struct {
 	sync.Mutex
-	group    *Group[K, V]
-	flights  inflight.Table[K, flight[K, V]]
-	sending  map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
-	counters counters
-
+	flights      inflight.Table[K, flight[K, V]]
+	group        *Group[K, V]
+	counters     counters
 	spareFlights spares[flight[K, V]]
+
 	spareRunners spares[runner[K, V]]
 	sparePlaces  spares[place[K, V]]
 	spareWatches spares[watch[K, V]]
-
-	_ [8]byte // makes it 256 bytes, so that neighbours are on cache lines of their own
+	sending      map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
 }
 
 // spares are a few objects to be used again, so that a call that nobody joins
 // allocates nothing for the group's own sake.
-type spares[T any] struct{ list []*T }
+type spares[T any] struct {
+	n    int
+	list [maxSpares]*T
+}
 
 // maxSpares bounds each kind of spares: a burst must not leave its memory here.
 const maxSpares = 4
 
 // take returns a spare, or nil.
 func (s *spares[T]) take() *T {
-	last := len(s.list) - 1
-	if last < 0 {
+	if s.n == 0 {
 		return nil
 	}
-	spare := s.list[last]
-	s.list[last] = nil
-	s.list = s.list[:last]
+	s.n--
+	last := &s.list[s.n]
+	spare := *last
+	*last = nil
 	return spare
 }
 
 func (s *spares[T]) give(spare *T) {
-	if len(s.list) < maxSpares {
-		s.list = append(s.list, spare)
+	if s.n < len(s.list) {
+		s.list[s.n] = spare
+		s.n++
 	}
 }
 
