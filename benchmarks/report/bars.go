@@ -13,6 +13,7 @@ type verdict struct {
 	Quantity string // what is compared
 	Value    float64
 	AtMost   float64
+	Bare     float64 // the same quantity of the work without any library; 0 if it isn't known
 }
 
 // missed reports whether the value is above the bar; one that isn't a number
@@ -20,7 +21,19 @@ type verdict struct {
 func (v verdict) missed() bool { return !(v.Value <= v.AtMost) }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%s: %s is %.2f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
+	s := fmt.Sprintf("%s: %s is %.2f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
+	if v.Bare > 0 {
+		s += fmt.Sprintf("; without any library it is %.2f", v.Bare)
+	}
+	return s
+}
+
+// Limit says what keeps the work from getting cheaper, or nothing.
+func (v verdict) Limit() string {
+	if v.Quantity == "allocs/op" {
+		return ""
+	}
+	return limits[v.Name]
 }
 
 // verdicts judges all bars that were measured.

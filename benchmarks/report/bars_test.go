@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,5 +114,31 @@ func TestFallingCostIsFlat(t *testing.T) {
 func TestNotANumberMisses(t *testing.T) {
 	if v := (verdict{Value: math.NaN(), AtMost: 1}); !v.missed() {
 		t.Error("a value that isn't a number meets its bar")
+	}
+}
+
+// A curve that rises is shown beside what the work does without any library.
+func TestRiseIsShownBesideTheBareRise(t *testing.T) {
+	r := canned()
+	set := func(name string, last float64) {
+		points := series(&r.Results, measure.CallerTime, name).Points
+		for i := range points {
+			points[i].Values = times(100)
+		}
+		points[len(points)-1].Values = times(last)
+	}
+	set(measure.ThisDo, 300)
+	set(measure.BareDo, 250)
+	want := "missed: Time per caller, this Do: the dearest size / the cheapest before it is 3.00, at most 1.50; without any library it is 2.50\n"
+	if code, stderr := judge(t, r); code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, messages\n%swant 1 and\n%s", code, stderr, want)
+	}
+}
+
+func TestLimitsAreOfBars(t *testing.T) {
+	for work := range limits {
+		if !slices.Contains(names(), work) {
+			t.Errorf("there is no bar %q", work)
+		}
 	}
 }

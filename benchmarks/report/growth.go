@@ -26,13 +26,13 @@ func curveVerdicts(curves []measure.Curve) []verdict {
 			all = append(all, steepness(c)...)
 			all = append(all, above(c, "this", "x/sync")...)
 		case c.Title == measure.FlightHeap:
-			all = append(all, rise(c, "this", 1)...)
+			all = append(all, rise(c, "this", "", 1)...)
 		case c.Title == measure.CallerTime:
-			all = append(all, rise(c, measure.ThisDo, 100)...)
-			all = append(all, rise(c, measure.ThisChan, 100)...)
+			all = append(all, rise(c, measure.ThisDo, measure.BareDo, 100)...)
+			all = append(all, rise(c, measure.ThisChan, "", 100)...)
 		case c.Title == measure.DetachTime:
-			all = append(all, rise(c, measure.ThisContext, 1)...)
-			all = append(all, rise(c, measure.ThisChanContext, 1)...)
+			all = append(all, rise(c, measure.ThisContext, measure.BareContext, 1)...)
+			all = append(all, rise(c, measure.ThisChanContext, measure.BareChanContext, 1)...)
 		case strings.HasPrefix(c.Title, measure.GoroutinesFamily):
 			all = append(all, crowding(c)...)
 			all = append(all, above(c, "this", "x/sync")...)
@@ -41,12 +41,26 @@ func curveVerdicts(curves []measure.Curve) []verdict {
 	return all
 }
 
-// rise compares each size from first on with the cheapest before it.
-func rise(c measure.Curve, name string, first int) []verdict {
+// rise compares each size from first on with the cheapest before it, and says
+// how far the bare work rises.
+func rise(c measure.Curve, name, bare string, first int) []verdict {
 	s, ok := c.Find(name)
 	if !ok {
 		return nil
 	}
+	v := verdict{
+		Name:     c.Title + ", " + name,
+		Quantity: "the dearest size / the cheapest before it",
+		Value:    highestRise(s, first),
+		AtMost:   flat,
+	}
+	if b, ok := c.Find(bare); ok {
+		v.Bare = highestRise(b, first)
+	}
+	return []verdict{v}
+}
+
+func highestRise(s measure.Series, first int) float64 {
 	worst := 1.0
 	least := 0.0
 	for _, p := range s.Points {
@@ -59,12 +73,7 @@ func rise(c measure.Curve, name string, first int) []verdict {
 		}
 		worst = max(worst, m/least)
 	}
-	return []verdict{{
-		Name:     c.Title + ", " + name,
-		Quantity: "the dearest size / the cheapest before it",
-		Value:    worst,
-		AtMost:   flat,
-	}}
+	return worst
 }
 
 // steepness compares how much dearer the largest size is with how much dearer

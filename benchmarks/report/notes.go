@@ -18,6 +18,16 @@ var meanings = map[string]string{
 	"Live heap per DoChan flight, 200,000 in flight":            "What 200,000 loads that are in flight at once hold in memory: the flight, its channel and its place in the table, and what the runtime keeps for its waiting goroutine, which the bare figure has too. Stacks of goroutines are not in it.",
 }
 
+// limits says what keeps work from getting cheaper where its bar may be out of
+// reach; docs/design.md has the profiles.
+var limits = map[string]string{
+	"Do, 1,000 goroutines share one flight":                     "Starting, parking and waking the goroutines is nearly all of it, for the peer too, so the ratio is 1 give or take what runs differ by.",
+	"DoContext, cancellable, 1,000 goroutines share one flight": "As for Do, with a select on the landing and the caller's context, which the peer has too: the ratio is 1 give or take what runs differ by.",
+	"DoContext, cancellable context, unshared":                  "The function needs a goroutine that can go on without its caller, and the caller a select, so that it notices either end. These two alone, without any library, take 0.77 of what the peer takes.",
+	"DoContext, background, unshared":                           "A third of it is the allocation of the function's context, which can't be spared or used again, since the function may keep it. The peer passes the caller's context on.",
+	"DoChanContext, cancellable, unshared, receive included":    "A goroutine and a channel, without any library, are a quarter of what the peer takes, and to watch the caller's context without a goroutine (context.AfterFunc, and taking that back) another quarter.",
+}
+
 // familyNotes says what the curves and grids of each family mean for a service.
 var familyNotes = map[string]string{
 	measure.InFlightFamily:   "A backend stalls and loads pile up. Each point starts as many flights by DoChan, with all their functions waiting, then lets them land and receives every result. Most of the time is the goroutines', as the bare line shows: it starts the same goroutines and channels without any library. The slowest calls show whether one request pays for the growth of the table; pauses of the collector and of the scheduler are in them too.",

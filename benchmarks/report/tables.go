@@ -167,9 +167,13 @@ func gridTable(g measure.Grid) table.Writer {
 
 // verdictsTable lists bars that have no row of their own.
 func verdictsTable(verdicts []verdict) table.Writer {
-	t := newTable("curve", "compared", "measured", "at most", "bar")
+	t := newTable("curve", "compared", "measured", "bare", "at most", "bar")
 	for _, v := range verdicts {
-		t.AppendRow(table.Row{v.Name, v.Quantity, fmt.Sprintf("%.2f", v.Value), fmt.Sprintf("%.2f", v.AtMost), outcome(v)})
+		bare := ""
+		if v.Bare > 0 {
+			bare = fmt.Sprintf("%.2f", v.Bare)
+		}
+		t.AppendRow(table.Row{v.Name, v.Quantity, fmt.Sprintf("%.2f", v.Value), bare, fmt.Sprintf("%.2f", v.AtMost), outcome(v)})
 	}
 	return t
 }
