@@ -55,6 +55,7 @@ func TestStress(t *testing.T) {
 	for _, g := range groups {
 		g.rest()
 		stats := g.Stats()
+		total.Calls += stats.Calls
 		total.Flights += stats.Flights
 		total.Joined += stats.Joined
 		total.Detached += stats.Detached
