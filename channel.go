@@ -206,9 +206,21 @@ func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
 	o.ending = returned
 }
 
-// release ends the watches of those that joined, and keeps some of the watches
-// and places for use again: those that nothing can reach any more.
-func (s *shard[K, V]) release(joined *place[K, V]) {
+// endWatches ends the watches of the leader and of those that joined, and keeps
+// some watches and places for use again: those that nothing can reach any more.
+// If the user's context of one panics, those of the others are ended all the
+// same.
+func (s *shard[K, V]) endWatches(leader *watch[K, V], joined *place[K, V]) {
+	defer func() {
+		if joined != nil {
+			s.endWatches(nil, joined)
+		}
+	}()
+	if leader != nil && leader.end() {
+		s.Lock()
+		s.spareWatches.give(leader)
+		s.Unlock()
+	}
 	for n := 0; joined != nil; {
 		p := joined
 		joined = p.next
@@ -224,15 +236,6 @@ func (s *shard[K, V]) release(joined *place[K, V]) {
 			*p = place[K, V]{}
 			s.sparePlaces.give(p)
 		}
-		s.Unlock()
-	}
-}
-
-// releaseLeader is release for the watch of the leader.
-func (s *shard[K, V]) releaseLeader(w *watch[K, V]) {
-	if w.end() {
-		s.Lock()
-		s.spareWatches.give(w)
 		s.Unlock()
 	}
 }

@@ -19,7 +19,7 @@ import (
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
 	shard   *shard[K, V]     // doesn't change
-	context *waitfor.Context // doesn't change until the landing; nil if no context leads here
+	context *waitfor.Context // doesn't change until the landing; nil unless the leader has one, or the flight is an extendedFlight
 	more    *extras[K, V]    // doesn't change; nil if the flight needs none of it
 
 	joined    int64 // callers that ever joined, so without the leader
@@ -417,19 +417,17 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	return fn.plain()
 }
 
-// land ends a flight: its key leaves the table, then the outcome is handed
-// out and a successor started.
+// land ends a flight: its key leaves the table and its context ends, under one
+// lock, so that nobody sees one of them before the other. Then a successor is
+// started and the outcome handed out.
 func (f *flight[K, V]) land(o *outcome[V]) {
-	if f.context != nil {
-		f.context.Land()
-	}
 	s := f.shard
 	s.Lock()
 	s.flights.Remove(&f.Entry)
 	if f.plain {
 		f.Clear()
 		if f.context != nil {
-			f.context.Unlink()
+			f.context.Land()
 			f.context = nil
 		}
 		s.spareFlights.give(f)
@@ -468,12 +466,11 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if sending {
 		s.endSending(handout)
 	}
-	if watch != nil {
-		s.releaseLeader(watch) // calls the user's context, so all others are served before
-	}
-	s.release(joined)
+	// What follows calls what is the user's, so all callers are served before.
 	if trace != nil {
-		trace.landed(callers, detached, o.err)
+		trace.landed(callers, detached, o.err, func() { s.endWatches(watch, joined) })
+	} else if watch != nil || joined != nil {
+		s.endWatches(watch, joined)
 	}
 }
 
@@ -514,7 +511,7 @@ func (f *flight[K, V]) disembark() (handout *handout[V], waiting line[K, V], lea
 		f.more.watch, f.more.runner, f.more.trace = nil, nil, nil
 	}
 	if f.context != nil {
-		f.context.Unlink()
+		f.context.Land()
 	} else if f.joined == 0 {
 		f.apart = false
 		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,6 +152,73 @@ func TestFlightContextIsDoneOnceLanded(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// many is how many functions wait for a context's end where a test needs that
+// they begin while it is still ending.
+const many = 20_000
+
+func TestFlightContextEndsWithTheLanding(t *testing.T) {
+	// Clauses 14 and 15: not before: who learns from the flight's context that the function has returned can't leave
+	// the flight any more.
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		ctx, cancel := context.WithCancel(t.Context())
+		v, err, _ := g.DoContext(ctx, "key", func(ctx context.Context) (int, error) {
+			for range many {
+				context.AfterFunc(ctx, cancel)
+			}
+			return 7, nil
+		})
+		if v != 7 || err != nil {
+			t.Errorf("the leader got %v, %v, want 7, nil", v, err)
+		}
+	})
+}
+
+func TestNobodyJoinsAFlightWhoseContextHasEnded(t *testing.T) {
+	// Clauses 2 and 15: the key leaves the table as the context ends.
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		var joined atomic.Int64
+		g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
+			for range many {
+				context.AfterFunc(ctx, func() {
+					if v, _, _ := g.Do("key", constant(8)); v == 7 {
+						joined.Add(1)
+					}
+				})
+			}
+			return 7, nil
+		})
+		synctest.Wait()
+		if n := joined.Load(); n > 0 {
+			t.Errorf("%d calls that began after the flight's context had ended joined the flight", n)
+		}
+	})
+}
+
+func TestPanicReachesCallerWhoseContextTheFlightsEnds(t *testing.T) {
+	// Clauses 6 and 14: the caller is on the flight when it lands, so nothing crashes.
+	output, crashed := inChild(t, func() {
+		var g group
+		ctx, cancel := context.WithCancel(context.Background())
+		value := panicOf(func() {
+			g.DoContext(ctx, "key", func(ctx context.Context) (int, error) {
+				for range many {
+					context.AfterFunc(ctx, cancel)
+				}
+				panic("boom")
+			})
+		})
+		if p, ok := value.(*singleflight.PanicError); !ok || p.Value != "boom" {
+			fmt.Printf("the caller panics with %v", value)
+			os.Exit(1)
+		}
+	})
+	if crashed {
+		t.Errorf("the process ended with\n%s", output)
 	}
 }
 

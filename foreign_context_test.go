@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"github.com/seed-737f55c4/singleflight"
 )
 
 // A foreignContext is a context that isn't of the standard library, and that
@@ -311,4 +313,48 @@ func TestPanicInContextIsItsCallers(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// An unstoppableContext panics when somebody has watched it long enough.
+type unstoppableContext struct{ *foreignContext }
+
+func (unstoppableContext) AfterFunc(func()) (stop func() bool) {
+	return func() bool { panic("boom") }
+}
+
+func TestPanicInStopOfAContextEndsTheOtherWatches(t *testing.T) {
+	// Clause 26: no goroutine is left, and the Land hook runs, whatever a caller's context does after the landing.
+	for place := range 3 {
+		t.Run(fmt.Sprint(place), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				landed := 0
+				g := singleflight.New(singleflight.Options[string, int]{Trace: &singleflight.Trace[string]{
+					Land: func(context.Context, string, uint64, singleflight.Landing) { landed++ },
+				}})
+				before := bubbleGoroutines()
+				j := newJob()
+				leader := byDo.call(g, nil, "key", j)
+				var callers []caller
+				for i := range 3 {
+					var ctx context.Context = newForeignContext(t.Context()) // to watch it takes a goroutine
+					if i == place {
+						ctx = unstoppableContext{newForeignContext(t.Context())}
+					}
+					callers = append(callers, byDoChanContext.call(g, ctx, "key", newJob()))
+				}
+				j.returns(7)
+				leader.got(t, answer{Panic: "boom"})
+				for _, c := range callers {
+					c.got(t, answer{Val: 7, Shared: true})
+				}
+				if n := bubbleGoroutines() - before; n != 0 {
+					t.Errorf("%d goroutines are left", n)
+				}
+				if landed != 1 {
+					t.Errorf("the Land hook ran %d times, want once", landed)
+				}
+				alone(t, g, "key")
+			})
+		})
+	}
 }

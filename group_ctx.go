@@ -155,7 +155,6 @@ func (f *flight[K, V]) drop() {
 	predecessor.context.DropSuccessor()
 	handout, _, _ := f.disembark()
 	s.Unlock()
-	f.context.Land()
 	if handout != nil {
 		close(handout.done)
 	}

@@ -36,6 +36,8 @@ type Options[K comparable, V any] struct {
 	// shared. The value that it is given is never handed out, and calls for
 	// several callers may run at the same time.
 	//
+	// Handing out copies is part of the landing: Clone must not call Wait.
+	//
 	// A blocking caller's copy is made on its own goroutine; a panic or
 	// Goexit in Clone is that caller's alone. For a channel caller Clone runs
 	// on a goroutine of the flight, before the Result is sent. There a panic

@@ -107,9 +107,8 @@ func (s *spares[T]) give(spare *T) {
 	}
 }
 
-// newFlight returns a flight that its leader runs, or that no context can make
-// anybody leave. Its leader has the given context, or none. It isn't in the
-// table yet.
+// newFlight returns a flight whose leader can't leave. The leader has the given
+// context, or none. The flight isn't in the table yet.
 func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
 	if s.group.opts.Trace != nil {
 		return s.newExtendedFlight(hash, key, leader)

@@ -108,8 +108,13 @@ func (t *tracing[K]) detached(ctx context.Context, err error) {
 	}
 }
 
-func (t *tracing[K]) landed(callers, detached int, err error) {
+// landed calls the Land hook after the last step of the landing, even if that
+// panics.
+func (t *tracing[K]) landed(callers, detached int, err error, last func()) {
 	if t.hooks.Land != nil {
-		t.hooks.Land(t.ctx, t.key, t.id, Landing{time.Since(t.start), callers, detached, err})
+		defer func() {
+			t.hooks.Land(t.ctx, t.key, t.id, Landing{time.Since(t.start), callers, detached, err})
+		}()
 	}
+	last()
 }

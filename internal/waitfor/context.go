@@ -51,8 +51,9 @@ func (c *Context) open() *more {
 	}
 }
 
-// Land says that the flight's function has returned: the context is done, no
-// call belongs to the flight any more, and what waits for it won't for long.
+// Land says that the flight lands or is dropped: the context is done, nobody
+// waits for the flight any more, and no call belongs to it. The lock of the
+// group's table must be held; nothing of the user's is called.
 func (c *Context) Land() {
 	if !c.more.CompareAndSwap(nil, &landedUnused) {
 		c.open().land()
@@ -62,6 +63,7 @@ func (c *Context) Land() {
 func (m *more) land() {
 	m.landed.Store(true)
 	m.end()
+	m.unlink()
 }
 
 // landed reports whether Land was called.

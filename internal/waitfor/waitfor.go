@@ -88,7 +88,7 @@ func Join(from, to *Context) (*Call, Verdict, *Context) {
 	mu.Lock()
 	defer mu.Unlock()
 	waits, awaited := from.linked(), to.linked()
-	// Unlink looks for the links after Land has said so.
+	// Land looks for the links after it has said so.
 	if from.landed() {
 		return nil, Granted, nil
 	}
@@ -140,14 +140,6 @@ func (n *Context) DropSuccessor() {
 	mu.Lock()
 	defer mu.Unlock()
 	n.linked().successor = nil
-}
-
-// Unlink takes the node of a flight that has landed, or is dropped, out of the
-// graph. The lock of its table must be held.
-func (n *Context) Unlink() {
-	if m := n.more.Load(); m != nil {
-		m.unlink()
-	}
 }
 
 func (m *more) unlink() {

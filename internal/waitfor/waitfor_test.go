@@ -20,11 +20,6 @@ type flight struct {
 
 func (f *flight) context() context.Context { return &f.Context }
 
-func (f *flight) land() {
-	f.Land()
-	f.Unlink()
-}
-
 // led returns a flight whose leader's call has the context.
 func led(leader context.Context) *flight {
 	return &flight{Context: waitfor.Context{Leader: leader, Home: new(waitfor.Home)}}
@@ -78,13 +73,13 @@ func TestOf(t *testing.T) {
 			t.Errorf("%s: got %p, want %p", name, got, test.want)
 		}
 	}
-	f.land()
+	f.Land()
 	if got := waitfor.Of(f.context()); got != nil {
 		t.Error("a call belongs to a flight that has landed")
 	}
 	// A flight outside it that still runs isn't the call's.
 	inner = led(outside().context())
-	inner.land()
+	inner.Land()
 	if got := waitfor.Of(inner.context()); got != nil {
 		t.Error("a call belongs to a flight outside its own")
 	}
@@ -144,7 +139,7 @@ func TestLandedFlightsWaitForNothing(t *testing.T) {
 	a, b, c := outside(), outside(), outside()
 	join(a, b)
 	join(b, c)
-	b.land()
+	b.Land()
 	if _, ok := join(c, a); !ok {
 		t.Error("c may not wait for a, though b has landed")
 	}
@@ -172,13 +167,13 @@ func TestSuccessorWaits(t *testing.T) {
 		}
 	}
 	a.DropSuccessor()
-	s.land()
+	s.Land()
 	if !succeed(nil, a, outside()) {
 		t.Error("a may have no other successor")
 	}
 	c := outside()
 	join(c, a)
-	a.land()
+	a.Land()
 	if _, ok := join(b, c); !ok {
 		t.Error("b may not wait for c, though a has landed")
 	}
@@ -196,7 +191,7 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%v, want %v", got, test.want)
 		}
 	}
-	b.land()
+	b.Land()
 	if waitfor.Holds(a.Home, &d.Context) {
 		t.Error("a flight waits over one that has landed")
 	}
@@ -343,7 +338,7 @@ func (w *world) step(t *testing.T, i int) {
 				}
 			}
 		}
-		f.land()
+		f.Land()
 		w.without(func(e edge) bool { return e.from == f || e.to == f })
 		for i := range w.flights {
 			if w.flights[i] == f {
