@@ -136,7 +136,7 @@ func (l *line[K, V]) open() *place[K, V] {
 // instead: that can't block, and takes less time.
 func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
 	if h == nil {
-		h = newHandout[V]()
+		h = s.newHandout()
 	}
 	if s.sending == nil {
 		s.sending = make(map[*handout[V]]struct{})

@@ -119,6 +119,9 @@ type arrival[K comparable, V any] struct {
 // its own, since the caller doesn't wait, or may stop waiting.
 func (a *arrival[K, V]) apart() bool { return a.ch != nil || a.done != nil }
 
+// watched reports whether this is a channel caller that may detach.
+func (a *arrival[K, V]) watched() bool { return a.ch != nil && a.done != nil }
+
 // A call is what came of an arrival: all that a caller keeps while it waits.
 type call[K comparable, V any] struct {
 	flight  *flight[K, V]
@@ -202,10 +205,10 @@ func (s *shard[K, V]) leadHere(hash uint64, key K, ctx context.Context, fn funct
 func (s *shard[K, V]) board(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
 	f := s.flights.Find(hash, key)
 	if f == nil {
-		if a.done == nil {
-			f = s.newFlight(hash, key, a.ctx)
-		} else {
+		if a.watched() || a.done != nil && s.group.opts.CancelAbandoned {
 			f = s.newExtendedFlight(hash, key, a.ctx)
+		} else {
+			f = s.newFlight(hash, key, a.ctx)
 		}
 		s.launch(f)
 		f.lead(a)
@@ -239,7 +242,7 @@ func (f *flight[K, V]) lead(a *arrival[K, V]) {
 		return
 	}
 	f.line.leader = a.ch
-	if a.done != nil {
+	if a.watched() {
 		a.watch = f.shard.newWatch(f, a)
 		f.more.watch = a.watch
 	}
@@ -309,13 +312,11 @@ type handout[V any] struct {
 // waitable returns the flight's handout.
 func (f *flight[K, V]) waitable() *handout[V] {
 	if f.handout == nil {
-		f.handout = newHandout[V]()
+		f.handout = f.shard.newHandout()
 		f.plain = false
 	}
 	return f.handout
 }
-
-func newHandout[V any]() *handout[V] { return &handout[V]{done: make(chan struct{})} }
 
 // wait is what a blocking caller does on its flight until it returns what its
 // entry point returns. If ctx can end, done is its Done channel. fn is what a
@@ -340,7 +341,29 @@ func (c *call[K, V]) wait(ctx context.Context, done <-chan struct{}, fn function
 			<-c.handout.done // it has landed
 		}
 	}
-	return c.flight.shard.group.result(&c.handout.outcome)
+	group := c.flight.shard.group
+	if c.leads {
+		o := c.handout.outcome
+		c.flight.recycle(c.handout)
+		return group.result(&o)
+	}
+	return group.result(&c.handout.outcome)
+}
+
+// recycle keeps the flight and its handout for use again, if only its leader
+// was ever on it. The leader calls it when it has the outcome: nobody else
+// refers to them then.
+func (f *flight[K, V]) recycle(h *handout[V]) {
+	if f.joined > 0 || f.more != nil {
+		return
+	}
+	s := f.shard
+	f.context, f.apart, f.landed = nil, false, false
+	*h = handout[V]{}
+	s.Lock()
+	defer s.Unlock()
+	s.spareFlights.give(f)
+	s.spareHandouts.give(h)
 }
 
 // flyHere runs the flight's function on the goroutine of its leader, when its

@@ -104,7 +104,9 @@ func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
 	s.counters.detached++
 	if c.leads {
 		f.context.LeaderLeft()
-		f.more.watch = nil
+		if w != nil {
+			f.more.watch = nil
+		}
 		f.line.leader = nil
 	}
 	if c.edge != nil {

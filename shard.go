@@ -72,10 +72,11 @@ type shard[K comparable, V any] struct {
 	counters     counters
 	spareFlights spares[flight[K, V]]
 
-	spareRunners spares[runner[K, V]]
-	sparePlaces  spares[place[K, V]]
-	spareWatches spares[watch[K, V]]
-	sending      map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
+	spareRunners  spares[runner[K, V]]
+	spareHandouts spares[handout[V]]
+	sparePlaces   spares[place[K, V]]
+	spareWatches  spares[watch[K, V]]
+	sending       map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
 }
 
 // spares are a few objects to be used again, so that a call that nobody joins
@@ -125,6 +126,15 @@ func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *fli
 	f.callers = 1
 	f.plain = true
 	return f
+}
+
+func (s *shard[K, V]) newHandout() *handout[V] {
+	h := s.spareHandouts.take()
+	if h == nil {
+		h = new(handout[V])
+	}
+	h.done = make(chan struct{}) // one of another bubble of testing/synctest can't be used
+	return h
 }
 
 // newExtendedFlight is newFlight for any flight.

@@ -325,15 +325,18 @@ func TestTraceFunctionAndLandGetWhatStartReturns(t *testing.T) {
 
 func TestTraceContextOfStartBelongsToTheFlight(t *testing.T) {
 	// The deadlock check sees through what Start derives.
-	g, l := traced()
-	v, err, _ := g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
-		_, err, _ := g.DoContext(ctx, "key", func(context.Context) (int, error) { return 1, nil })
-		return 2, err
+	synctest.Test(t, func(t *testing.T) {
+		g, l := traced()
+		v, err, _ := g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
+			_, err, _ := g.DoContext(ctx, "key", func(context.Context) (int, error) { return 1, nil })
+			return 2, err
+		})
+		if err != singleflight.ErrDeadlock {
+			t.Errorf("a call to itself got %v, %v, want ErrDeadlock", v, err)
+		}
+		synctest.Wait()
+		l.took(t, "Start key", "Land key")
 	})
-	if err != singleflight.ErrDeadlock {
-		t.Errorf("a call to itself got %v, %v, want ErrDeadlock", v, err)
-	}
-	l.took(t, "Start key", "Land key")
 }
 
 func TestTraceNilContextFromStartIsAPanicOfTheFunction(t *testing.T) {
