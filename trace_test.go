@@ -1157,91 +1157,95 @@ func TestTracePanicInStartCrashesAsTheFunctionsWould(t *testing.T) {
 func TestTraceOfARandomMix(t *testing.T) {
 	// The hooks tell the same story as the counters.
 	for _, cancelAbandoned := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			var mu sync.Mutex
-			type life struct{ starts, lands, joins, detaches, callers, detached int }
-			lives := make(map[uint64]*life)
-			of := func(id uint64) *life {
-				if lives[id] == nil {
-					lives[id] = new(life)
+		var joined, detached, dropped uint64
+		for seed := range uint64(4) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				type life struct{ starts, lands, joins, detaches, callers, detached int }
+				lives := make(map[uint64]*life)
+				of := func(id uint64) *life {
+					if lives[id] == nil {
+						lives[id] = new(life)
+					}
+					return lives[id]
 				}
-				return lives[id]
-			}
-			g := singleflight.New(singleflight.Options[int, int]{CancelAbandoned: cancelAbandoned, Trace: &singleflight.Trace[int]{
-				Start: func(ctx context.Context, _ int, id uint64) context.Context {
-					mu.Lock()
-					defer mu.Unlock()
-					of(id).starts++
-					return ctx
-				},
-				Join: func(_ context.Context, _ int, id uint64) {
-					mu.Lock()
-					defer mu.Unlock()
-					of(id).joins++
-				},
-				Detach: func(_ context.Context, _ int, id uint64, _ error) {
-					mu.Lock()
-					defer mu.Unlock()
-					of(id).detaches++
-				},
-				Land: func(_ context.Context, _ int, id uint64, info singleflight.Landing) {
-					mu.Lock()
-					defer mu.Unlock()
-					f := of(id)
-					f.lands++
-					f.callers, f.detached = info.Callers, info.Detached
-				},
-			}})
-			var wg sync.WaitGroup
-			for n := range uint64(20) {
-				wg.Go(func() {
-					r := rand.New(rand.NewPCG(n, 1))
-					for range 20 {
-						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+r.IntN(20))*time.Millisecond)
-						d := time.Duration(r.IntN(40)) * time.Millisecond
-						way := detaching[r.IntN(len(detaching))]
-						if r.IntN(6) == 0 {
-							way = ways[r.IntN(len(ways))]
+				g := singleflight.New(singleflight.Options[int, int]{CancelAbandoned: cancelAbandoned, Trace: &singleflight.Trace[int]{
+					Start: func(ctx context.Context, _ int, id uint64) context.Context {
+						mu.Lock()
+						defer mu.Unlock()
+						of(id).starts++
+						return ctx
+					},
+					Join: func(_ context.Context, _ int, id uint64) {
+						mu.Lock()
+						defer mu.Unlock()
+						of(id).joins++
+					},
+					Detach: func(_ context.Context, _ int, id uint64, _ error) {
+						mu.Lock()
+						defer mu.Unlock()
+						of(id).detaches++
+					},
+					Land: func(_ context.Context, _ int, id uint64, info singleflight.Landing) {
+						mu.Lock()
+						defer mu.Unlock()
+						f := of(id)
+						f.lands++
+						f.callers, f.detached = info.Callers, info.Detached
+					},
+				}})
+				var wg sync.WaitGroup
+				for n := range uint64(20) {
+					wg.Go(func() {
+						r := rand.New(rand.NewPCG(n, seed))
+						for range 20 {
+							ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+r.IntN(20))*time.Millisecond)
+							d := time.Duration(r.IntN(40)) * time.Millisecond
+							way := detaching[r.IntN(len(detaching))]
+							if r.IntN(6) == 0 {
+								way = ways[r.IntN(len(ways))]
+							}
+							enter(way, g, ctx, r.IntN(8), func() (int, error) { time.Sleep(d); return 0, nil })
+							cancel()
 						}
-						enter(way, g, ctx, r.IntN(8), func() (int, error) { time.Sleep(d); return 0, nil })
-						cancel()
-					}
-				})
-			}
-			wg.Wait()
-			if err := g.Wait(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-			var got singleflight.Stats
-			for id, f := range lives {
-				got.Joined += uint64(f.joins)
-				got.Detached += uint64(f.detaches)
-				switch {
-				case f.starts == 1 && f.lands == 1:
-					got.Flights++
-					if f.callers != 1+f.joins || f.detached != f.detaches {
-						t.Errorf("flight %d landed with %d callers, %d detached; %d joined, %d detached", id, f.callers, f.detached, f.joins, f.detaches)
-					}
-				case f.starts == 0 && f.lands == 0:
-					got.Dropped++
-					if f.detaches != 1+f.joins {
-						t.Errorf("flight %d was dropped; %d joined, %d detached", id, f.joins, f.detaches)
-					}
-				default:
-					t.Errorf("flight %d started %d times and landed %d times", id, f.starts, f.lands)
+					})
 				}
-			}
-			got.Calls = got.Flights + got.Joined + got.Dropped
-			want := g.Stats()
-			got.Abandoned = want.Abandoned
-			if got != want {
-				t.Errorf("the hooks saw\n %+v, Stats counts\n %+v", got, want)
-			}
-			if want.Detached == 0 || want.Joined == 0 || cancelAbandoned && want.Dropped == 0 {
-				t.Errorf("the mix lacks something: %+v", want)
-			}
-		})
+				wg.Wait()
+				if err := g.Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				var got singleflight.Stats
+				for id, f := range lives {
+					got.Joined += uint64(f.joins)
+					got.Detached += uint64(f.detaches)
+					switch {
+					case f.starts == 1 && f.lands == 1:
+						got.Flights++
+						if f.callers != 1+f.joins || f.detached != f.detaches {
+							t.Errorf("flight %d landed with %d callers, %d detached; %d joined, %d detached", id, f.callers, f.detached, f.joins, f.detaches)
+						}
+					case f.starts == 0 && f.lands == 0:
+						got.Dropped++
+						if f.detaches != 1+f.joins {
+							t.Errorf("flight %d was dropped; %d joined, %d detached", id, f.joins, f.detaches)
+						}
+					default:
+						t.Errorf("flight %d started %d times and landed %d times", id, f.starts, f.lands)
+					}
+				}
+				got.Calls = got.Flights + got.Joined + got.Dropped
+				want := g.Stats()
+				got.Abandoned = want.Abandoned
+				if got != want {
+					t.Errorf("the hooks saw\n %+v, Stats counts\n %+v", got, want)
+				}
+				joined, detached, dropped = joined+want.Joined, detached+want.Detached, dropped+want.Dropped
+			})
+		}
+		if joined == 0 || detached == 0 || cancelAbandoned && dropped == 0 {
+			t.Errorf("the mixes lack something: %d joined, %d detached, %d dropped", joined, detached, dropped)
+		}
 	}
 }
 
