@@ -302,6 +302,86 @@ func TestSiblingsAndDiamondsAreNotRefused(t *testing.T) {
 	})
 }
 
+func TestRecursionIntoOtherKeysIsNotRefused(t *testing.T) {
+	// Clause 18: no other call is refused: each function calls its group for smaller keys, two at once, and those meet.
+	eachNest(t, func(t *testing.T, n nest, derive func(context.Context) context.Context) {
+		var g group
+		var fibonacci func(i int) func(context.Context) (int, error)
+		fibonacci = func(i int) func(context.Context) (int, error) {
+			return func(ctx context.Context) (int, error) {
+				if i < 2 {
+					return i, nil
+				}
+				var smaller [2]int
+				var wg sync.WaitGroup
+				for k := range smaller {
+					wg.Go(func() {
+						next := i - 1 - k
+						v, err := n.call(&g, derive(ctx), fmt.Sprint(next), fibonacci(next))
+						if err != nil {
+							t.Errorf("%d calls for %d: %v", i, next, err)
+						}
+						smaller[k] = v
+					})
+				}
+				wg.Wait()
+				return smaller[0] + smaller[1], nil
+			}
+		}
+		if v, err := n.call(&g, t.Context(), "10", fibonacci(10)); v != 55 || err != nil {
+			t.Errorf("got %v, %v, want 55", v, err)
+		}
+	})
+}
+
+func TestRecursionInAllWays(t *testing.T) {
+	// Clauses 4, 18 and 23: functions call their own group for other keys, one inside the other, Do and DoChan too.
+	eachPair(t, ways, ways, func(t *testing.T, odd, even way) {
+		var g group
+		var fibonacci func(ctx context.Context, i int) int
+		fibonacci = func(ctx context.Context, i int) int {
+			if i < 2 {
+				return i
+			}
+			w := even
+			if i%2 == 1 {
+				w = odd
+			}
+			r := enter(w, &g, ctx, fmt.Sprint(i), func() (int, error) {
+				return fibonacci(ctx, i-1) + fibonacci(ctx, i-2), nil
+			})
+			if r.Err != nil || r.Shared {
+				t.Errorf("the call for %d got %+v", i, r)
+			}
+			return r.Val
+		}
+		if v := fibonacci(t.Context(), 10); v != 55 {
+			t.Errorf("got %d, want 55", v)
+		}
+	})
+}
+
+func TestRecursionThatIsNotSeenEndsWithItsContext(t *testing.T) {
+	// Clauses 13 and 18: a call for the own key with another context than the flight's isn't seen. It joins, and waits
+	// until its own context ends; the flight goes on.
+	eachPair(t, ways, detaching, func(t *testing.T, w, again way) {
+		var g group
+		j := newJob()
+		c := w.call(&g, t.Context(), "key", j)
+		j.lands(func() (int, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if r := enter(again, &g, ctx, "key", constant(1)); r.Err != context.DeadlineExceeded || r.Shared {
+				t.Errorf("the call from inside got %+v, want context.DeadlineExceeded", r)
+			}
+			return 7, nil
+		})
+		c.waits(t)
+		sleep(time.Second)
+		c.got(t, answer{Val: 7, Shared: true, Leader: true})
+	})
+}
+
 func TestOneFlightMayWaitTwice(t *testing.T) {
 	// Clause 18: calls of one flight that wait for the same one count one by one: one that detaches leaves the other.
 	eachWay(t, detaching, func(t *testing.T, w way) {

@@ -603,6 +603,34 @@ func TestFirstUsesOfFlightContextAgree(t *testing.T) {
 	}
 }
 
+func TestFlightContextCanBePrinted(t *testing.T) {
+	// Clause 15: as a context of the standard library it can be printed, a child of it too, at any time. It is the race
+	// detector that fails this test where printing reads what others write, so it isn't in a bubble.
+	var g group
+	for range 50 {
+		var printed sync.WaitGroup
+		v, err, _ := g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
+			child := context.WithValue(ctx, contextKey("k"), 1)
+			for _, c := range []context.Context{ctx, child} {
+				printed.Go(func() {
+					for range 3 {
+						if text := fmt.Sprint(c); !strings.HasPrefix(text, "singleflight.Flight(") {
+							t.Errorf("the context prints as %s", text)
+						}
+						runtime.Gosched()
+					}
+				})
+			}
+			ctx.Done()
+			return 1, nil
+		})
+		printed.Wait()
+		if v != 1 || err != nil {
+			t.Fatalf("got %v, %v", v, err)
+		}
+	}
+}
+
 func TestFlightTimeoutEndsOnlyTheContext(t *testing.T) {
 	// Clause 22: FlightTimeout ends fn's context and nothing else: callers wait until fn returns or their own context
 	// ends, and a flight past it is still joined.

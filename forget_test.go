@@ -94,6 +94,27 @@ func TestForgetFromInsideTheFlight(t *testing.T) {
 	})
 }
 
+// Clauses 9 and 16: so may that of a cancelled flight with a successor. The
+// next call starts beside both.
+func TestForgetFromInsideACancelledFlight(t *testing.T) {
+	eachPair(t, detaching, ways, func(t *testing.T, leads, succeeds way) {
+		g := singleflight.New(singleflight.Options[string, int]{CancelAbandoned: true})
+		first, second := cancelled(t, g, leads), newJob()
+		successor := succeeds.call(g, t.Context(), "key", second)
+		first.lands(func() (int, error) {
+			g.Forget("key")
+			alone(t, g, "key")
+			if second.ran() != 0 {
+				t.Error("the successor runs before the cancelled flight has landed")
+			}
+			return 1, nil
+		})
+		alone(t, g, "key")
+		second.returns(2)
+		successor.got(t, answer{Val: 2, Leader: true})
+	})
+}
+
 // Clause 9: to forget what isn't there does nothing.
 func TestForgetWithoutAFlight(t *testing.T) {
 	var g group
@@ -217,6 +238,36 @@ func TestForgetUnsharedForgetsAnUnsharedFlight(t *testing.T) {
 		newer.returns(2)
 		newLeader.got(t, answer{Val: 2, Shared: true, Leader: true})
 		joiner.got(t, answer{Val: 2, Shared: true})
+	})
+}
+
+// Clause 10: a function may call ForgetUnshared for its own key. Its own leader
+// is one caller.
+func TestForgetUnsharedFromInsideTheFlight(t *testing.T) {
+	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
+		for _, joined := range []bool{false, true} {
+			var g group
+			j := newJob()
+			leader := leads.call(&g, t.Context(), "key", j)
+			var joiner caller
+			if joined {
+				joiner = joins.call(&g, t.Context(), "key", newJob())
+			}
+			j.lands(func() (int, error) {
+				if g.ForgetUnshared("key") == joined {
+					t.Errorf("ForgetUnshared reports %v, the flight was joined: %v", !joined, joined)
+				}
+				if !joined {
+					alone(t, &g, "key")
+				}
+				return 1, nil
+			})
+			leader.got(t, answer{Val: 1, Shared: joined, Leader: true})
+			if joined {
+				joiner.got(t, answer{Val: 1, Shared: true})
+			}
+			alone(t, &g, "key")
+		}
 	})
 }
 

@@ -367,6 +367,29 @@ func TestGoexitReachesLeaderAlone(t *testing.T) {
 	})
 }
 
+// Clause 7: a function that waits for a nested flight ends by Goexit if that
+// does, and so does its own flight.
+func TestGoexitOfNestedFlightIsPassedOn(t *testing.T) {
+	eachPair(t, ways, blockingWays, func(t *testing.T, leads, nests way) {
+		var g group
+		j := newJob()
+		leader := leads.call(&g, t.Context(), "key", j)
+		joiner := byDoChan.call(&g, t.Context(), "key", newJob())
+		j.lands(func() (int, error) {
+			r := enter(nests, &g, t.Context(), "nested key", func() (int, error) {
+				runtime.Goexit()
+				return 0, nil
+			})
+			t.Errorf("the function goes on with %+v", r)
+			return r.Val, r.Err
+		})
+		leader.exited(t, leads, answer{Err: singleflight.ErrGoexit, Shared: true, Leader: true})
+		joiner.got(t, answer{Err: singleflight.ErrGoexit, Shared: true})
+		alone(t, &g, "key")
+		alone(t, &g, "nested key")
+	})
+}
+
 // exited fails the test unless a blocking caller's goroutine has exited, and
 // unless a channel caller got want.
 func (c caller) exited(t *testing.T, w way, want answer) {

@@ -361,6 +361,46 @@ func TestWaitFromInsideAFlightIsRefused(t *testing.T) {
 	}
 }
 
+func TestWaitFromInsideThatIsNotSeenEndsWithItsContext(t *testing.T) {
+	// Clause 19: Wait knows by its context where it is called from. With another one it waits for the flight that it
+	// is called from, until that context ends; the flight goes on.
+	eachWay(t, ways, func(t *testing.T, w way) {
+		var g group
+		j := newJob()
+		c := w.call(&g, t.Context(), "key", j)
+		j.lands(func() (int, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := g.Wait(ctx); err != context.DeadlineExceeded {
+				t.Errorf("Wait returned %v, want context.DeadlineExceeded", err)
+			}
+			return 7, nil
+		})
+		c.waits(t)
+		sleep(time.Second)
+		c.got(t, answer{Val: 7, Leader: true})
+	})
+}
+
+func TestWaitFromInsideForAnotherGroup(t *testing.T) {
+	// Clause 19: a function may wait for a group that nothing of its own waits in, over any of the ways.
+	eachPair(t, bound, ways, func(t *testing.T, w, theirs way) {
+		var g, other group
+		nested, j := newJob(), newJob()
+		theirs.call(&other, t.Context(), "key", nested)
+		c := w.call(&g, t.Context(), "key", j)
+		j.lands(func() (int, error) {
+			if err := other.Wait(j.ctx); err != nil {
+				t.Errorf("Wait returned %v", err)
+			}
+			return 7, nil
+		})
+		c.waits(t)
+		nested.returns(1)
+		c.got(t, answer{Val: 7, Leader: true})
+	})
+}
+
 func TestWaitThatAFlightOfTheGroupWaitsForIsRefused(t *testing.T) {
 	// Clause 19: and ErrDeadlock when called from a flight that one of those that it would wait for waits for: by a
 	// joiner, by a leader, over several flights of other groups, and through successors.
