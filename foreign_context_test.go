@@ -132,6 +132,45 @@ func TestForeignContextsDetach(t *testing.T) {
 	}
 }
 
+// A slowContext is one of its own kind, which takes its time when it is told
+// that nobody waits for its end any more.
+type slowContext struct {
+	context.Context
+	done chan struct{}
+	gate chan struct{} // closed when its time is over
+}
+
+func (c slowContext) Done() <-chan struct{} { return c.done }
+
+func (c slowContext) AfterFunc(func()) func() bool {
+	return func() bool { <-c.gate; return true }
+}
+
+func TestSlowContextKeepsOnlyItsFlightWaiting(t *testing.T) {
+	// Clauses 5, 19 and 23: what a context does when a watch over it ends comes after all callers are served.
+	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
+		if leads.here {
+			return // then it is its leader's goroutine that waits
+		}
+		var g group
+		j := newJob()
+		slow := slowContext{t.Context(), make(chan struct{}), make(chan struct{})}
+		leader := leads.call(&g, slow, "key", j)
+		first := joins.call(&g, t.Context(), "key", newJob())
+		second := byDoChanContext.call(&g, slow, "key", newJob())
+		third := joins.call(&g, t.Context(), "key", newJob())
+		waiter := byWait(&g, t.Context())
+		j.returns(7)
+		leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+		for _, c := range []caller{first, second, third} {
+			c.got(t, answer{Val: 7, Shared: true})
+		}
+		waiter.got(t, idle)
+		alone(t, &g, "key")
+		close(slow.gate)
+	})
+}
+
 // A hookContext is one that calls a hook before it answers.
 type hookContext struct {
 	*foreignContext

@@ -119,6 +119,32 @@ func TestNoTwoFlightsOfOneKeyRunAtOnce(t *testing.T) {
 	}
 }
 
+// Clause 1: all calls share one table, also those that come first and at the
+// same time: the group makes it then.
+func TestFirstCallsOfAGroupShareItsTable(t *testing.T) {
+	const callers = 4
+	rounds := 2000
+	if testing.Short() {
+		rounds = 300
+	}
+	for range rounds {
+		var g group
+		var goroutines sync.WaitGroup
+		start := make(chan bool)
+		for i := range callers {
+			goroutines.Go(func() {
+				<-start
+				enter(ways[i], &g, t.Context(), "key", constant(1))
+			})
+		}
+		close(start)
+		goroutines.Wait()
+		if stats := g.Stats(); stats.Calls != callers {
+			t.Fatalf("after %d calls: %+v", callers, stats)
+		}
+	}
+}
+
 // Clause 2: a call that begins after any caller has returned with an outcome
 // never gets that outcome (data-accelerator/dart#69).
 func TestNoLaterCallGetsAnOldOutcome(t *testing.T) {

@@ -256,6 +256,79 @@ func TestLandedFlightDoesNotKeepCallersThatDetached(t *testing.T) {
 	runtime.KeepAlive(contexts)
 }
 
+// Clause 24: also where a flight and its callers were made of what is used
+// again, and can't be used again themselves.
+func TestWhatIsNotUsedAgainIsNotKept(t *testing.T) {
+	var kept []*objectGroup
+	var all objects
+	for _, leads := range ways {
+		for _, joins := range ways {
+			synctest.Test(t, func(t *testing.T) {
+				g := new(objectGroup)
+				kept = append(kept, g)
+				key := new(object) // one, since it is parts of the group that use things again
+				g.Do(key, constant[*object](nil))
+				for _, detaches := range []bool{false, true} {
+					name := fmt.Sprintf("%s/%s, detaches: %v", leads.name, joins.name, detaches)
+					ctx, cancel := context.WithCancel(t.Context())
+					end := make(chan bool)
+					go enter(leads, g, all.context(t.Context(), "leader, "+name), key, all.ends("leader, "+name, "value", end))
+					synctest.Wait()
+					go enter(joins, g, all.context(ctx, "joiner, "+name), key, all.ends("joiner, "+name, "value", nil))
+					synctest.Wait()
+					if detaches {
+						cancel()
+						synctest.Wait()
+					}
+					close(end)
+					synctest.Wait()
+					cancel()
+				}
+			})
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(kept)
+}
+
+// Clause 24: also when somebody keeps the flight's context, and nobody receives
+// the Results.
+func TestResultsAreNotKeptByTheFlightsContext(t *testing.T) {
+	var contexts []context.Context
+	var all objects
+	for _, leads := range bound {
+		for _, joins := range channelWays {
+			synctest.Test(t, func(t *testing.T) {
+				var g objectGroup
+				name := leads.name + "/" + joins.name
+				key := new(object)
+				end := make(chan bool)
+				fn := all.ends("leader, "+name, "value", end)
+				keep := func(ctx context.Context) (*object, error) {
+					contexts = append(contexts, ctx)
+					return fn()
+				}
+				leader := t.Context()
+				if !leads.detaches {
+					leader = context.WithoutCancel(leader)
+				}
+				if leads.channel {
+					g.DoChanContext(leader, key, keep)
+				} else {
+					go g.DoContext(leader, key, keep)
+				}
+				synctest.Wait()
+				open(joins, &g, t.Context(), key, nil)
+				open(joins, &g, t.Context(), key, nil)
+				close(end)
+				synctest.Wait()
+			})
+		}
+	}
+	all.collected(t)
+	runtime.KeepAlive(contexts)
+}
+
 // Clause 24: a successor that was dropped counts as landed, although the
 // flight that it waited for goes on.
 func TestDroppedSuccessorIsNotKept(t *testing.T) {

@@ -185,6 +185,37 @@ func TestWaitFindsResultsInTheirChannels(t *testing.T) {
 	}
 }
 
+func TestWaitFindsResultsOfCallersThatDetach(t *testing.T) {
+	// Clauses 14 and 19: the same for callers whose context ends as the flight lands.
+	rounds := 500
+	if testing.Short() {
+		rounds = 100
+	}
+	for range rounds {
+		var g group
+		ctx, cancel := context.WithCancel(t.Context())
+		end := make(chan bool)
+		g.DoChan("key", func() (int, error) { <-end; return 1, nil })
+		channels := make([]<-chan singleflight.Result[int], 50)
+		for i := range channels {
+			channels[i] = g.DoChanContext(ctx, "key", nil)
+		}
+		go cancel()
+		for g.Stats().Detached < 10 { // the others are on their way
+			runtime.Gosched()
+		}
+		close(end)
+		if err := g.Wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		for _, ch := range channels {
+			if len(ch) != 1 {
+				t.Fatalf("a channel holds %d results, want 1", len(ch))
+			}
+		}
+	}
+}
+
 func TestWaitForAbandonedFlight(t *testing.T) {
 	// Clause 19: abandoned and cancelled ones included.
 	for _, cancelAbandoned := range []bool{false, true} {
