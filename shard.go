@@ -77,6 +77,8 @@ type shard[K comparable, V any] struct {
 	sparePlaces   spares[place[K, V]]
 	spareWatches  spares[watch[K, V]]
 	sending       map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
+
+	_ [32]byte // makes it six cache lines, so that neighbours share none
 }
 
 // spares are a few objects to be used again, so that a call that nobody joins
