@@ -180,7 +180,7 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 // landings returns a channel for each flight in the air, which is closed when
 // that has landed.
 func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
-	for s := range g.parts() {
+	for _, s := range g.parts() {
 		s.Lock()
 		for f := range s.flights.All() {
 			for ; f != nil; f = f.successor() {

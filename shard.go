@@ -2,7 +2,6 @@ package singleflight
 
 import (
 	"context"
-	"iter"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -47,18 +46,18 @@ func (g *Group[K, V]) makeTable() *table[K, V] {
 }
 
 // parts returns the parts of the group's table that have been used.
-func (g *Group[K, V]) parts() iter.Seq[*shard[K, V]] {
-	return func(yield func(*shard[K, V]) bool) {
-		t := g.table.Load()
-		if t == nil {
-			return
-		}
-		for i := range t.shards {
-			if s := t.shards[i].Load(); s != nil && !yield(s) {
-				return
-			}
+func (g *Group[K, V]) parts() []*shard[K, V] {
+	t := g.table.Load()
+	if t == nil {
+		return nil
+	}
+	parts := make([]*shard[K, V], 0, len(t.shards))
+	for i := range t.shards {
+		if s := t.shards[i].Load(); s != nil {
+			parts = append(parts, s)
 		}
 	}
+	return parts
 }
 
 // A shard is a part of a group's table, with its lock. Nothing of the user's

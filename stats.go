@@ -24,7 +24,7 @@ type Stats struct {
 // is done before it begins, counts nowhere.
 func (g *Group[K, V]) Stats() Stats {
 	var stats Stats
-	for s := range g.parts() {
+	for _, s := range g.parts() {
 		s.Lock()
 		s.counters.addTo(&stats)
 		stats.InFlight += s.flights.Len() + int(s.counters.waiting)
@@ -89,7 +89,7 @@ func (s FlightState) String() string {
 // how old they seem.
 func (g *Group[K, V]) InFlight() []Flight[K] {
 	var list []Flight[K]
-	for s := range g.parts() {
+	for _, s := range g.parts() {
 		s.Lock()
 		now := time.Now().UnixNano() // not before the lock: a flight must not be older than it is
 		list = slices.Grow(list, s.flights.Len()+int(s.counters.waiting))
