@@ -321,7 +321,7 @@ func (f *flight[K, V]) waitable() *handout[V] {
 // wait is what a blocking caller does on its flight until it returns what its
 // entry point returns. If ctx can end, done is its Done channel. fn is what a
 // leader without a handout runs here.
-func (c *call[K, V]) wait(ctx context.Context, done <-chan struct{}, fn function[V]) (v V, err error, shared bool) {
+func (c *call[K, V]) wait(fn function[V], ctx context.Context, done <-chan struct{}) (v V, err error, shared bool) {
 	switch {
 	case c.handout == nil:
 		return c.flight.flyHere(fn)

@@ -93,7 +93,7 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	}
 	var c call[K, V]
 	s.arriveToWait(hash, key, &c, nil, nil, function[V]{})
-	return c.wait(nil, nil, function[V]{plain: fn})
+	return c.wait(function[V]{plain: fn}, nil, nil)
 }
 
 // DoChan is like [Group.Do] but returns at once, with a channel that will

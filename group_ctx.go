@@ -47,7 +47,7 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 	if err := s.arriveToWait(hash, key, &c, ctx, done, function[V]{bound: fn}); err != nil {
 		return v, err, false
 	}
-	return c.wait(ctx, done, function[V]{bound: fn})
+	return c.wait(function[V]{bound: fn}, ctx, done)
 }
 
 // DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
