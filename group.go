@@ -36,7 +36,6 @@ package singleflight
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
@@ -58,7 +57,7 @@ import (
 type Group[K comparable, V any] struct {
 	opts  Options[K, V]
 	home  waitfor.Home
-	table atomic.Pointer[table[K, V]]
+	table table[K, V]
 }
 
 // Do calls fn and returns its results, unless a flight with this key is in the

@@ -2,7 +2,6 @@ package singleflight
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -10,51 +9,56 @@ import (
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A group's table has this many independently locked parts, but one only where
-// GOMAXPROCS is 1 when the group is first used. docs/design.md has what other
-// numbers cost.
-const shards = 64
+// A table is where a group keeps its flights: in independently locked parts, so
+// that calls with different keys are rarely in each other's way. There are
+// rowLength rows of as many shards, each made when it is first used, so that a
+// group for few keys is small. docs/design.md has what other numbers of shards
+// cost.
+type table[K comparable, V any] [rowLength]atomic.Pointer[row[K, V]]
 
-// A table is the part of a group that its first call makes.
-type table[K comparable, V any] struct {
-	shards []atomic.Pointer[shard[K, V]] // a power of two of them, each made when it is first used
-}
+type row[K comparable, V any] [rowLength]atomic.Pointer[shard[K, V]]
+
+const rowLength = 8
 
 // shard returns the part of the group's table that holds the keys with this
 // hash.
 func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
-	t := g.table.Load()
-	if t == nil {
-		t = g.makeTable()
+	if r := g.table.row(hash).Load(); r != nil {
+		if s := r.place(hash).Load(); s != nil {
+			return s
+		}
 	}
-	// The low bits choose the bucket inside.
-	place := &t.shards[hash>>32&uint64(len(t.shards)-1)]
-	if s := place.Load(); s != nil {
-		return s
+	return g.makeShard(hash)
+}
+
+// The low bits of a hash choose a bucket inside the shard.
+
+func (t *table[K, V]) row(hash uint64) *atomic.Pointer[row[K, V]] { return &t[hash>>32%rowLength] }
+
+func (r *row[K, V]) place(hash uint64) *atomic.Pointer[shard[K, V]] { return &r[hash>>40%rowLength] }
+
+func (g *Group[K, V]) makeShard(hash uint64) *shard[K, V] {
+	r := g.table.row(hash)
+	if r.Load() == nil {
+		r.CompareAndSwap(nil, new(row[K, V]))
 	}
+	place := r.Load().place(hash)
 	place.CompareAndSwap(nil, &shard[K, V]{group: g})
 	return place.Load()
 }
 
-func (g *Group[K, V]) makeTable() *table[K, V] {
-	n := 1
-	if runtime.GOMAXPROCS(0) > 1 {
-		n = shards
-	}
-	g.table.CompareAndSwap(nil, &table[K, V]{make([]atomic.Pointer[shard[K, V]], n)})
-	return g.table.Load()
-}
-
 // parts returns the parts of the group's table that have been used.
 func (g *Group[K, V]) parts() []*shard[K, V] {
-	t := g.table.Load()
-	if t == nil {
-		return nil
-	}
-	parts := make([]*shard[K, V], 0, len(t.shards))
-	for i := range t.shards {
-		if s := t.shards[i].Load(); s != nil {
-			parts = append(parts, s)
+	var parts []*shard[K, V]
+	for i := range g.table {
+		r := g.table[i].Load()
+		if r == nil {
+			continue
+		}
+		for i := range r {
+			if s := r[i].Load(); s != nil {
+				parts = append(parts, s)
+			}
 		}
 	}
 	return parts
@@ -77,35 +81,33 @@ type shard[K comparable, V any] struct {
 	spareWatches  spares[watch[K, V]]
 	sending       map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
 
-	_ [32]byte // makes it six cache lines, so that neighbours share none
+	_ [8]byte // makes it three cache lines, so that neighbours share none
 }
 
 // spares are a few objects to be used again, so that a call that nobody joins
-// allocates nothing for the group's own sake.
-type spares[T any] struct {
-	n    int
-	list [maxSpares]*T
-}
+// allocates nothing for the group's own sake. A burst must not leave its memory
+// here.
+type spares[T any] [maxSpares]*T
 
-// maxSpares bounds each kind of spares: a burst must not leave its memory here.
-const maxSpares = 4
+const maxSpares = 2
 
 // take returns a spare, or nil.
 func (s *spares[T]) take() *T {
-	if s.n == 0 {
-		return nil
+	for i, spare := range s {
+		if spare != nil {
+			s[i] = nil
+			return spare
+		}
 	}
-	s.n--
-	last := &s.list[s.n]
-	spare := *last
-	*last = nil
-	return spare
+	return nil
 }
 
 func (s *spares[T]) give(spare *T) {
-	if s.n < len(s.list) {
-		s.list[s.n] = spare
-		s.n++
+	for i := range s {
+		if s[i] == nil {
+			s[i] = spare
+			return
+		}
 	}
 }
 

@@ -57,43 +57,49 @@ func (e *Entry[K, F]) Clear() {
 }
 
 // A Table holds flights by key. The zero Table is empty and ready for use.
+//
+// A table that is one of many rarely holds more than one flight at a time. So
+// one entry has a place of its own, and the rest is made when a second comes.
 type Table[K comparable, F any] struct {
-	buckets []*Entry[K, F] // none, or a power of two of them
-	n       int
-
-	// While the table changes its size, old has the buckets that it had
-	// before. Those below moved are empty: their entries are in buckets.
-	old   []*Entry[K, F]
-	moved int
-
-	asides uint64 // how many entries were ever set aside
+	first  *Entry[K, F]  // the one that came when there was no first
+	others *chains[K, F] // nil until there are any
+	asides uint64        // how many entries were ever set aside
 }
 
 // Len returns the number of entries, those set aside included.
-func (t *Table[K, F]) Len() int { return t.n }
+func (t *Table[K, F]) Len() (n int) {
+	if t.first != nil {
+		n = 1
+	}
+	if t.others != nil {
+		n += t.others.n
+	}
+	return n
+}
 
 // Find returns the flight whose entry has the key and wasn't set aside, or nil.
 func (t *Table[K, F]) Find(hash uint64, key K) *F {
-	if t.n == 0 {
+	hash &^= asideBit
+	if e := t.first; e != nil && e.hash == hash && e.key == key {
+		return e.flight
+	}
+	if t.others == nil || t.others.n == 0 {
 		return nil
 	}
-	hash &^= asideBit
-	for e := *t.bucket(hash); e != nil; e = e.next {
-		if e.hash == hash && e.key == key {
-			return e.flight
-		}
-	}
-	return nil
+	return t.others.find(hash, key)
 }
 
 // Insert adds an entry. The caller has made sure that Find finds none with its
 // key.
 func (t *Table[K, F]) Insert(e *Entry[K, F]) {
-	t.n++
-	if t.n > len(t.buckets) || t.old != nil {
-		t.grow()
+	if t.first == nil {
+		t.first = e
+		return
 	}
-	t.link(e)
+	if t.others == nil {
+		t.others = new(chains[K, F])
+	}
+	t.others.insert(e)
 }
 
 // InsertAside adds an entry that Find won't find.
@@ -106,33 +112,32 @@ func (t *Table[K, F]) InsertAside(e *Entry[K, F]) {
 // to a bucket of its own choice, so that any number of entries with one key
 // don't make a long chain.
 func (t *Table[K, F]) SetAside(e *Entry[K, F]) {
-	t.unlink(e)
+	if t.first == e {
+		t.hide(e)
+		return
+	}
+	t.others.unlink(e)
 	t.hide(e)
-	t.link(e)
+	t.others.link(e)
 }
 
 // Remove takes an entry out of the table.
 func (t *Table[K, F]) Remove(e *Entry[K, F]) {
-	t.unlink(e)
-	t.n--
-	if len(t.buckets) > minBuckets {
-		t.shrink()
+	if t.first == e {
+		t.first = nil
+		return
 	}
+	t.others.remove(e)
 }
 
 // All returns the flights of the table in no order. The table must not change
 // meanwhile.
 func (t *Table[K, F]) All() iter.Seq[*F] {
 	return func(yield func(*F) bool) {
-		for _, buckets := range [][]*Entry[K, F]{t.old, t.buckets} {
-			for _, e := range buckets {
-				for ; e != nil; e = e.next {
-					if !yield(e.flight) {
-						return
-					}
-				}
-			}
+		if t.first != nil && !yield(t.first.flight) || t.others == nil {
+			return
 		}
+		t.others.all(yield)
 	}
 }
 
@@ -142,23 +147,71 @@ func (t *Table[K, F]) hide(e *Entry[K, F]) {
 	e.hash = t.asides | asideBit
 }
 
-func (t *Table[K, F]) bucket(hash uint64) **Entry[K, F] {
-	if t.old != nil {
-		if i := hash & uint64(len(t.old)-1); i >= uint64(t.moved) {
-			return &t.old[i]
-		}
-	}
-	return &t.buckets[hash&uint64(len(t.buckets)-1)]
+// chains are the entries of a table but the first, in buckets.
+type chains[K comparable, F any] struct {
+	buckets []*Entry[K, F] // none, or a power of two of them
+	n       int
+
+	// While the number of buckets changes, old has those that were there
+	// before. Those below moved are empty: their entries are in buckets.
+	old   []*Entry[K, F]
+	moved int
 }
 
-func (t *Table[K, F]) link(e *Entry[K, F]) {
-	b := t.bucket(e.hash)
+func (c *chains[K, F]) find(hash uint64, key K) *F {
+	for e := *c.bucket(hash); e != nil; e = e.next {
+		if e.hash == hash && e.key == key {
+			return e.flight
+		}
+	}
+	return nil
+}
+
+func (c *chains[K, F]) insert(e *Entry[K, F]) {
+	c.n++
+	if c.n > len(c.buckets) || c.old != nil {
+		c.grow()
+	}
+	c.link(e)
+}
+
+func (c *chains[K, F]) remove(e *Entry[K, F]) {
+	c.unlink(e)
+	c.n--
+	if len(c.buckets) > minBuckets {
+		c.shrink()
+	}
+}
+
+func (c *chains[K, F]) all(yield func(*F) bool) {
+	for _, buckets := range [][]*Entry[K, F]{c.old, c.buckets} {
+		for _, e := range buckets {
+			for ; e != nil; e = e.next {
+				if !yield(e.flight) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c *chains[K, F]) bucket(hash uint64) **Entry[K, F] {
+	if c.old != nil {
+		if i := hash & uint64(len(c.old)-1); i >= uint64(c.moved) {
+			return &c.old[i]
+		}
+	}
+	return &c.buckets[hash&uint64(len(c.buckets)-1)]
+}
+
+func (c *chains[K, F]) link(e *Entry[K, F]) {
+	b := c.bucket(e.hash)
 	e.next = *b
 	*b = e
 }
 
-func (t *Table[K, F]) unlink(e *Entry[K, F]) {
-	p := t.bucket(e.hash)
+func (c *chains[K, F]) unlink(e *Entry[K, F]) {
+	p := c.bucket(e.hash)
 	for *p != e {
 		p = &(*p).next
 	}
@@ -166,7 +219,7 @@ func (t *Table[K, F]) unlink(e *Entry[K, F]) {
 	e.next = nil
 }
 
-// The table changes its size a few buckets at a time, with each insertion and
+// The number of buckets changes a few buckets at a time, with each insertion and
 // removal, so that none of them takes long. These are enough to be done before
 // the size has to change again.
 const (
@@ -175,47 +228,47 @@ const (
 )
 
 // grow makes room for an entry more.
-func (t *Table[K, F]) grow() {
-	t.move(movedPerInsert)
-	if t.n > len(t.buckets) {
-		t.resize(max(2*len(t.buckets), minBuckets))
+func (c *chains[K, F]) grow() {
+	c.move(movedPerInsert)
+	if c.n > len(c.buckets) {
+		c.resize(max(2*len(c.buckets), minBuckets))
 	}
 }
 
 // shrink gives room back, if a quarter of it would do.
-func (t *Table[K, F]) shrink() {
-	if t.n == 0 {
-		t.old, t.buckets = nil, make([]*Entry[K, F], minBuckets)
+func (c *chains[K, F]) shrink() {
+	if c.n == 0 {
+		c.old, c.buckets = nil, make([]*Entry[K, F], minBuckets)
 		return
 	}
-	t.move(movedPerRemove)
-	if t.old == nil && t.n < len(t.buckets)/8 {
-		t.resize(len(t.buckets) / 2)
+	c.move(movedPerRemove)
+	if c.old == nil && c.n < len(c.buckets)/8 {
+		c.resize(len(c.buckets) / 2)
 	}
 }
 
 // resize begins to move the entries to another number of buckets.
-func (t *Table[K, F]) resize(buckets int) {
-	t.move(len(t.old))
-	if len(t.buckets) > 0 {
-		t.old, t.moved = t.buckets, 0
+func (c *chains[K, F]) resize(buckets int) {
+	c.move(len(c.old))
+	if len(c.buckets) > 0 {
+		c.old, c.moved = c.buckets, 0
 	}
-	t.buckets = make([]*Entry[K, F], buckets)
+	c.buckets = make([]*Entry[K, F], buckets)
 }
 
 // move moves the entries of some old buckets to where they belong now.
-func (t *Table[K, F]) move(buckets int) {
-	for ; buckets > 0 && t.old != nil; buckets-- {
-		e := t.old[t.moved]
-		t.old[t.moved] = nil
-		t.moved++
+func (c *chains[K, F]) move(buckets int) {
+	for ; buckets > 0 && c.old != nil; buckets-- {
+		e := c.old[c.moved]
+		c.old[c.moved] = nil
+		c.moved++
 		for e != nil {
 			next := e.next
-			t.link(e)
+			c.link(e)
 			e = next
 		}
-		if t.moved == len(t.old) {
-			t.old = nil
+		if c.moved == len(c.old) {
+			c.old = nil
 		}
 	}
 }

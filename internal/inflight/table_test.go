@@ -229,8 +229,11 @@ func TestTableIsAMap(t *testing.T) {
 
 // longest returns the length of the table's longest chain.
 func longest[K comparable](t *Table[K, flight[K]]) int {
+	if t.others == nil {
+		return 0
+	}
 	most := 0
-	for _, buckets := range [][]*Entry[K, flight[K]]{t.old, t.buckets} {
+	for _, buckets := range [][]*Entry[K, flight[K]]{t.others.old, t.others.buckets} {
 		for _, e := range buckets {
 			n := 0
 			for ; e != nil; e = e.next {
@@ -243,7 +246,9 @@ func longest[K comparable](t *Table[K, flight[K]]) int {
 }
 
 // bucketCount returns how many buckets the table has.
-func bucketCount[K comparable, F any](t *Table[K, F]) int { return len(t.old) + len(t.buckets) }
+func bucketCount[K comparable, F any](t *Table[K, F]) int {
+	return len(t.others.old) + len(t.others.buckets)
+}
 
 // Any number of entries with one key make no long chain: neither for those
 // that are set aside, nor for the one that is found.

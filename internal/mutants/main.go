@@ -10,7 +10,8 @@
 //
 // For each mutant it runs the tests of the package with -short; if they pass,
 // all tests of the module; if they pass too, those of the package under the
-// race detector. A test that hangs kills a mutant as one that fails does. It
+// race detector. The tests of an internal package that the mutant is in come
+// before these. A test that hangs kills a mutant as one that fails does. It
 // writes a line of a table for each mutant when that is done, and exits with 1
 // if one survived that the list gives no reason for, or didn't compile.
 package main
@@ -155,7 +156,11 @@ func (t *trial) one(ctx context.Context, m mutant) error {
 
 // judge runs the stages until one kills the mutant.
 func (t *trial) judge(ctx context.Context, m mutant) (v verdict, name string, err error) {
-	for _, s := range t.stages {
+	stages := t.stages
+	if s, ok := own(m, t.limit); ok {
+		stages = slices.Insert(slices.Clone(stages), 0, s)
+	}
+	for _, s := range stages {
 		v, err = t.tree.judge(ctx, s, t.limit)
 		if err != nil || v.killed || v.invalid != "" {
 			return v, s.name, err
