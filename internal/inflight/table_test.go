@@ -309,6 +309,9 @@ func TestTableGrowsAndShrinks(t *testing.T) {
 				last := len(flights) - 1
 				table.Remove(&flights[last].Entry)
 				flights = flights[:last]
+				if n := bucketCount(&table); n < last {
+					t.Fatalf("as entries are removed the table has %d buckets for %d of them", n, last)
+				}
 			}
 			if n := bucketCount(&table); n > 16*minBuckets {
 				t.Errorf("the table has %d buckets for %d entries", n, stay)
@@ -322,7 +325,70 @@ func TestTableGrowsAndShrinks(t *testing.T) {
 	}
 }
 
-// A single entry that comes and goes takes no memory after the first time.
+// While the table changes its size, every entry is found, and can be removed
+// and set aside. One insertion or removal moves a few buckets, and the change
+// is done when it has to be.
+func TestTableChangesItsSizeBitByBit(t *testing.T) {
+	const most = 3_000
+	var table Table[int, flight[int]]
+	var flights []*flight[int]
+	left := func() int { // buckets that are still to be moved
+		if c := table.others; c != nil && c.old != nil {
+			return len(c.old) - c.moved
+		}
+		return 0
+	}
+	check := func(what string, key, before, few int) {
+		t.Helper()
+		if after := left(); before > 0 && before-after > few {
+			t.Fatalf("%s %d: %d buckets were moved at once", what, key, before-after)
+		} else if before > 0 && before == after && len(table.others.buckets) > minBuckets {
+			t.Fatalf("%s %d: no bucket was moved", what, key)
+		}
+		if key > 300 && left() == 0 {
+			return
+		}
+		for _, f := range flights {
+			if got := find(&table, f.Key()); got != f {
+				t.Fatalf("%s %d: key %d finds %v", what, key, f.Key(), got)
+			}
+		}
+	}
+	for key := range most {
+		before := left()
+		flights = append(flights, insert(&table, key, key))
+		check("insertion of", key, before, movedPerInsert)
+	}
+	for len(flights) > 1 {
+		f := flights[len(flights)-1]
+		flights = flights[:len(flights)-1]
+		before := left()
+		table.SetAside(&f.Entry)
+		if find(&table, f.Key()) != nil {
+			t.Fatalf("key %d is found although it was set aside", f.Key())
+		}
+		table.Remove(&f.Entry)
+		check("removal of", f.Key(), before, movedPerRemove)
+	}
+}
+
+// One entry that comes and goes takes no memory, not even the first time.
+func TestFirstEntryTakesNoMemory(t *testing.T) {
+	f := new(flight[string])
+	allocs := testing.AllocsPerRun(1000, func() {
+		var table Table[string, flight[string]]
+		f.Init(Hash("key"), "key", f)
+		table.Insert(&f.Entry)
+		table.SetAside(&f.Entry)
+		table.Remove(&f.Entry)
+		f.Clear()
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for an insertion and a removal", allocs)
+	}
+}
+
+// A second entry that comes and goes takes no memory after the first time.
 func TestEntryThatComesAndGoesTakesNoMemory(t *testing.T) {
 	var table Table[string, flight[string]]
 	stays := insert(&table, "another key", 0)
