@@ -1,0 +1,52 @@
+package singleflight_test
+
+import (
+	"context"
+	"testing"
+)
+
+// What calls allocate once their key's part of the group's table is in use. It
+// is the least there can be: a channel for who waits, a context for a function
+// that takes one, what context.AfterFunc takes, and for a flight that was
+// shared the flight, since a caller may still refer to it.
+func TestAllocations(t *testing.T) {
+	plain := func() (int, error) { return 1, nil }
+	bound := func(context.Context) (int, error) { return 1, nil }
+	cancellable, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, test := range []struct {
+		name string
+		call func(*group)
+		want float64
+	}{
+		{"Do", func(g *group) { g.Do("key", plain) }, 0},
+		{"DoChan", func(g *group) { <-g.DoChan("key", plain) }, 2},
+		{"DoContext, context without end", func(g *group) { g.DoContext(context.Background(), "key", bound) }, 1},
+		{"DoContext", func(g *group) { g.DoContext(cancellable, "key", bound) }, 2},
+		{"DoChanContext, context without end", func(g *group) { <-g.DoChanContext(context.Background(), "key", bound) }, 4},
+		{"DoChanContext", func(g *group) { <-g.DoChanContext(cancellable, "key", bound) }, 5},
+		{"DoChan joins", func(g *group) {
+			end := make(chan bool)
+			leader := g.DoChan("key", func() (int, error) { <-end; return 1, nil })
+			joined := g.DoChan("key", plain)
+			close(end)
+			<-leader
+			<-joined
+		}, 11},
+		{"DoChanContext joins", func(g *group) {
+			end := make(chan bool)
+			leader := g.DoChan("key", func() (int, error) { <-end; return 1, nil })
+			joined := g.DoChanContext(cancellable, "key", bound)
+			close(end)
+			<-leader
+			<-joined
+		}, 13},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var g group
+			if got := testing.AllocsPerRun(200, func() { test.call(&g) }); got > test.want {
+				t.Errorf("%v allocations, want at most %v", got, test.want)
+			}
+		})
+	}
+}
