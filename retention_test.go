@@ -99,6 +99,36 @@ func (os *objects) context(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, contextKey("object"), os.add("context of the %s", who))
 }
 
+// A lateContext lets nobody watch it before it is told to.
+type lateContext struct {
+	context.Context
+	watched <-chan bool
+}
+
+func (c lateContext) AfterFunc(func()) (stop func() bool) {
+	<-c.watched
+	return func() bool { return true }
+}
+
+// Clause 24: a flight that is kept by its context doesn't keep the channel of a
+// leader whose context is watched from the landing on.
+func TestLandedFlightKeepsNoLateWatch(t *testing.T) {
+	var kept context.Context
+	var all objects
+	synctest.Test(t, func(t *testing.T) {
+		var g objectGroup
+		watched := make(chan bool)
+		go g.DoChanContext(lateContext{newForeignContext(t.Context()), watched}, all.add("key"), func(ctx context.Context) (*object, error) {
+			kept = ctx
+			return all.add("value"), nil
+		})
+		synctest.Wait()
+		close(watched)
+	})
+	all.collected(t)
+	runtime.KeepAlive(kept)
+}
+
 // Clause 24: once a flight has landed, the group keeps no reference to its
 // key, value, error, functions or contexts, whatever way the callers came.
 func TestLandedFlightIsNotKept(t *testing.T) {
@@ -173,6 +203,7 @@ func TestLandedFlightIsNotKeptByItsContext(t *testing.T) {
 	for _, opts := range []singleflight.Options[*object, *object]{
 		{Recover: true},
 		{Recover: true, FlightTimeout: 1e18, CancelAbandoned: true},
+		{Recover: true, Trace: new(singleflight.Trace[*object])},
 	} {
 		for _, outcome := range outcomes {
 			for _, leads := range bound {
@@ -327,6 +358,36 @@ func TestResultsAreNotKeptByTheFlightsContext(t *testing.T) {
 	}
 	all.collected(t)
 	runtime.KeepAlive(contexts)
+}
+
+// Clause 24: a cancelled flight that is kept by its context doesn't keep its
+// successor's.
+func TestCancelledFlightDoesNotKeepItsSuccessor(t *testing.T) {
+	for _, leads := range detaching {
+		t.Run(leads.name, func(t *testing.T) {
+			var kept context.Context
+			var all objects
+			synctest.Test(t, func(t *testing.T) {
+				g := singleflight.New(singleflight.Options[*object, *object]{CancelAbandoned: true})
+				key := new(object)
+				end := make(chan bool)
+				ctx, cancel := context.WithCancel(t.Context())
+				go g.DoContext(ctx, key, func(ctx context.Context) (*object, error) {
+					kept = ctx
+					<-end
+					return nil, nil
+				})
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				go enter(leads, g, all.context(t.Context(), "successor's leader"), key, all.ends("successor's leader", "value", nil))
+				synctest.Wait()
+				close(end)
+			})
+			all.collected(t)
+			runtime.KeepAlive(kept)
+		})
+	}
 }
 
 // Clause 24: a successor that was dropped counts as landed, although the

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 	"weak"
+
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // The ways in which a Context is used before something happens to it. Those
@@ -49,6 +51,9 @@ func TestContextIsDoneOnceTheFlightLands(t *testing.T) {
 			}
 			if err := f.Err(); err != context.Canceled || context.Cause(f.context()) != context.Canceled {
 				t.Errorf("Err is %v after Done, the cause %v", err, context.Cause(f.context()))
+			}
+			if waitfor.Of(f.context()) != nil {
+				t.Error("a call belongs to the flight after the landing")
 			}
 			if got := f.Value(valueKey{}); got != "value" {
 				t.Errorf("the leader's value is %v after the landing", got)
