@@ -479,11 +479,17 @@ const small = 128 << 10
 // again is the runtime's, which keeps goroutines to use them again.
 func returned[K comparable](t *testing.T, burst func(g *singleflight.Group[K, int])) {
 	t.Helper()
+	returnedWith(t, singleflight.Options[K, int]{}, burst)
+}
+
+// returnedWith is returned for a group with options.
+func returnedWith[K comparable](t *testing.T, opts singleflight.Options[K, int], burst func(g *singleflight.Group[K, int])) {
+	t.Helper()
 	// Nothing is to be collected meanwhile: that would walk deep stacks often.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	kept := 0
 	for range 6 {
-		g := new(singleflight.Group[K, int])
+		g := singleflight.New(opts)
 		before := heapInUse()
 		burst(g)
 		kept = heapInUse() - before
@@ -568,6 +574,29 @@ func TestBurstOfChannelCallersReturnsItsMemory(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Clause 24: the same for flights whose Results are all being sent at once.
+func TestBurstOfResultsReturnsItsMemory(t *testing.T) {
+	const keys = 20_000
+	var copying chan bool
+	opts := singleflight.Options[int, int]{Clone: func(v int) int { <-copying; return v }}
+	returnedWith(t, opts, func(g *singleflight.Group[int, int]) {
+		copying = make(chan bool)
+		end := make(chan bool)
+		for key := range keys {
+			g.DoChan(key, func() (int, error) { <-end; return key, nil })
+			g.DoChan(key, nil)
+		}
+		close(end)
+		for len(g.InFlight()) > 0 {
+			runtime.Gosched()
+		}
+		close(copying)
+		if err := g.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Clause 24: the same for a crowd on one flight.

@@ -206,3 +206,20 @@ func TestCallKeepsNoContexts(t *testing.T) {
 	}
 	call.Leave()
 }
+
+// A flight that has landed and is kept, by its context, doesn't keep the calls
+// that joined it.
+func TestLandedFlightKeepsNoCalls(t *testing.T) {
+	to := outside()
+	call, _ := join(outside(), to)
+	joined := weak.Make(call)
+	call = nil
+	to.Land()
+	for range 20 {
+		if runtime.GC(); joined.Value() == nil {
+			return
+		}
+	}
+	t.Error("the call is kept")
+	runtime.KeepAlive(to)
+}
