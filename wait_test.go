@@ -222,6 +222,32 @@ func TestWaitFindsResultsInTheirChannels(t *testing.T) {
 	}
 }
 
+func TestWaitFindsTheOnlyResultInItsChannel(t *testing.T) {
+	// Clause 19: the same for a channel caller that nobody joins, with Wait coming at all times around the landing.
+	var g group
+	rounds := 300_000
+	if testing.Short() {
+		rounds = 50_000
+	}
+	var ran atomic.Bool
+	for round := range rounds {
+		ran.Store(false)
+		ch := g.DoChan("key", func() (int, error) { ran.Store(true); return 1, nil })
+		for !ran.Load() {
+			runtime.Gosched()
+		}
+		for range round % 128 {
+			ran.Load()
+		}
+		if err := g.Wait(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if len(ch) != 1 {
+			t.Fatal("Wait returned before the Result was sent")
+		}
+	}
+}
+
 func TestWaitFindsResultsOfCallersThatDetach(t *testing.T) {
 	// Clauses 14 and 19: the same for callers whose context ends as the flight lands.
 	rounds := 500
@@ -371,6 +397,39 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		j.returns(7)
 		c.got(t, answer{Val: 7, Leader: true})
 	})
+}
+
+// A landingContext makes a flight land when it is asked for Done, and is done
+// then.
+type landingContext struct {
+	context.Context
+	land func()
+	err  error
+}
+
+func (c *landingContext) Done() <-chan struct{} {
+	c.land()
+	c.err = context.Canceled
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+func (c *landingContext) Err() error { return c.err }
+
+func TestWaitSeesALandingBesideTheEndOfItsContext(t *testing.T) {
+	// Clause 19: it returns ctx.Err() only if ctx ends before the flights have landed.
+	for range 50 { // of two channels that are ready a select takes any
+		synctest.Test(t, func(t *testing.T) {
+			var g group
+			end := make(chan bool)
+			g.DoChan("key", func() (int, error) { <-end; return 1, nil })
+			ctx := &landingContext{Context: t.Context(), land: func() { close(end); synctest.Wait() }}
+			if err := g.Wait(ctx); err != nil {
+				t.Errorf("Wait returned %v", err)
+			}
+		})
+	}
 }
 
 func TestWaitKeepsNoFlight(t *testing.T) {
