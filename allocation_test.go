@@ -3,6 +3,8 @@ package singleflight_test
 import (
 	"context"
 	"testing"
+
+	"github.com/seed-737f55c4/singleflight"
 )
 
 // What calls allocate once their key's part of the group's table is in use. It
@@ -48,5 +50,25 @@ func TestAllocations(t *testing.T) {
 				t.Errorf("%v allocations, want at most %v", got, test.want)
 			}
 		})
+	}
+}
+
+// The keys of a group are spread over all parts of its table, and each part is
+// made once.
+func TestKeysAreSpread(t *testing.T) {
+	const (
+		keys   = 5_000 // so many that no part is left out
+		rows   = 8
+		shards = 8 * rows
+	)
+	allocs := testing.AllocsPerRun(5, func() {
+		g := new(singleflight.Group[int, int])
+		for key := range keys {
+			g.Do(key, func() (int, error) { return 1, nil })
+		}
+	})
+	const want = 1 + rows + 2*shards // with a flight for each shard, which is used again
+	if allocs != want {
+		t.Errorf("%v allocations for the calls of %d keys, want %d", allocs, keys, want)
 	}
 }

@@ -374,6 +374,38 @@ func fell(before, after singleflight.Stats) string {
 	return ""
 }
 
+func TestStatsOfManyKeys(t *testing.T) {
+	// Stats: the sums are those of the whole group, however its keys are spread.
+	const n = 200
+	synctest.Test(t, func(t *testing.T) {
+		g := singleflight.New(singleflight.Options[int, int]{CancelAbandoned: true, Recover: true})
+		end := make(chan bool)
+		crowd := func(callers int) {
+			ctx, cancel := context.WithCancel(t.Context())
+			for key := range n {
+				for range callers {
+					go g.DoContext(ctx, key, func(context.Context) (int, error) { <-end; panic(key) })
+				}
+			}
+			synctest.Wait()
+			cancel()
+			synctest.Wait()
+		}
+		crowd(2)
+		crowd(1) // successors, which are dropped
+		want := singleflight.Stats{Calls: 3 * n, Flights: n, Joined: n, Detached: 3 * n, Abandoned: 2 * n, Dropped: n, InFlight: n}
+		if got := g.Stats(); got != want {
+			t.Errorf("Stats are %+v, want %+v", got, want)
+		}
+		close(end)
+		synctest.Wait()
+		want.InFlight, want.Panics = 0, n
+		if got := g.Stats(); got != want {
+			t.Errorf("after the landing Stats are %+v, want %+v", got, want)
+		}
+	})
+}
+
 func TestStatsOfARandomMix(t *testing.T) {
 	// At rest Calls = Flights + Joined + Dropped, and each counter is exact; on the way every counter only grows.
 	for _, cancelAbandoned := range []bool{false, true} {
