@@ -113,7 +113,7 @@ func TestSetTimeout(t *testing.T) {
 		if f.Err() != nil || done(f.context()) {
 			t.Errorf("Err is %v before the deadline", f.Err())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		for range 2 {
 			if f.Err() != context.DeadlineExceeded || !done(f.context()) {
