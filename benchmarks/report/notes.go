@@ -26,7 +26,6 @@ var limits = map[string]string{
 	"DoContext, cancellable context, unshared":                  "The function needs a goroutine that can go on without its caller, and the caller a select, so that it notices either end. These two alone, without any library, take 0.77 of what the peer takes.",
 	"DoContext, background, unshared":                           "A third of it is the allocation of the function's context, which can't be spared or used again, since the function may keep it. The peer passes the caller's context on.",
 	"DoChanContext, cancellable, unshared, receive included":    "A goroutine and a channel, without any library, are a quarter of what the peer takes, and to watch the caller's context without a goroutine (context.AfterFunc, and taking that back) another quarter.",
-	measure.FlightTime:                                          "Each time is that of a new group, and with one key in flight a quarter of it goes into making the group's table.",
 }
 
 // familyNotes says what the curves and grids of each family mean for a service.
