@@ -87,12 +87,17 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	if s.flights.Find(hash, key) == nil {
+	f := s.flights.Find(hash, key)
+	if f == nil {
 		return s.leadHere(hash, key, nil, function[V]{plain: fn})
 	}
-	var c call[K, V]
-	s.arriveToWait(hash, key, &c, nil, nil, function[V]{})
-	return c.wait(function[V]{plain: fn}, nil, nil)
+	if f.more != nil {
+		return s.arriveAndStay(hash, key, nil, function[V]{plain: fn})
+	}
+	h := f.seat()
+	s.Unlock()
+	<-h.done
+	return g.result(&h.outcome)
 }
 
 // DoChan is like [Group.Do] but returns at once, with a channel that will

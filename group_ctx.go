@@ -37,17 +37,19 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 		return v, err, false
 	}
 	done := ctx.Done()
-	hash := inflight.Hash(key)
-	s := g.shard(hash)
-	s.Lock()
-	if done == nil && s.flights.Find(hash, key) == nil {
-		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
+	if done == nil {
+		return g.stay(ctx, key, fn)
 	}
 	var c call[K, V]
-	if err := s.arriveToWait(hash, key, &c, ctx, done, function[V]{bound: fn}); err != nil {
+	if err := g.arriveToWait(ctx, done, key, fn, &c); err != nil {
 		return v, err, false
 	}
-	return c.wait(function[V]{bound: fn}, ctx, done)
+	select {
+	case <-c.handout.done:
+	case <-done:
+		return c.leave(ctx)
+	}
+	return c.result()
 }
 
 // DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
@@ -85,6 +87,31 @@ func ended(ctx context.Context) error {
 		panic("singleflight: nil Context")
 	}
 	return ctx.Err()
+}
+
+// stay is DoContext of a caller that can't leave.
+func (g *Group[K, V]) stay(ctx context.Context, key K, fn func(context.Context) (V, error)) (v V, err error, shared bool) {
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	if s.flights.Find(hash, key) == nil {
+		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
+	}
+	return s.arriveAndStay(hash, key, ctx, function[V]{bound: fn})
+}
+
+// leave is the end of a blocking call whose context has ended. If the flight
+// landed before, it returns that one's outcome.
+func (c *call[K, V]) leave(ctx context.Context) (v V, err error, shared bool) {
+	if c.detach(nil, nil, nil) {
+		err = ctx.Err()
+		if c.trace != nil {
+			c.trace.detached(ctx, err)
+		}
+		return v, err, false
+	}
+	<-c.handout.done // it has landed
+	return c.result()
 }
 
 // detach takes the caller off its flight because its context has ended, with

@@ -41,7 +41,10 @@ type Entry[K comparable, F any] struct {
 // Init sets the key under which the entry will be found, its hash, and the
 // flight that Find returns for it. The entry must not be in a table.
 func (e *Entry[K, F]) Init(hash uint64, key K, flight *F) {
-	e.key, e.hash, e.flight = key, hash&^asideBit, flight
+	e.key, e.hash = key, hash&^asideBit
+	if e.flight != flight {
+		e.flight = flight
+	}
 }
 
 // Key returns the entry's key.
