@@ -195,6 +195,21 @@ func TestLandedFlightIsNotKeptByContextsOfCallers(t *testing.T) {
 	runtime.KeepAlive(ctx)
 }
 
+// lead starts a flight whose function is given a context, and waits until that
+// runs.
+func lead(t *testing.T, leads way, g *objectGroup, key *object, fn func(context.Context) (*object, error)) {
+	ctx := t.Context()
+	if !leads.detaches {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if leads.channel {
+		g.DoChanContext(ctx, key, fn)
+	} else {
+		go g.DoContext(ctx, key, fn)
+	}
+	synctest.Wait()
+}
+
 // Clause 24: also when somebody keeps the flight's context, or one derived
 // from it. That keeps the values of the leader's context, since it has them.
 func TestLandedFlightIsNotKeptByItsContext(t *testing.T) {
@@ -220,16 +235,7 @@ func TestLandedFlightIsNotKeptByItsContext(t *testing.T) {
 							contexts = append(contexts, ctx, child)
 							return fn()
 						}
-						leader := t.Context()
-						if !leads.detaches {
-							leader = context.WithoutCancel(leader)
-						}
-						if leads.channel {
-							g.DoChanContext(leader, key, keep)
-						} else {
-							go g.DoContext(leader, key, keep)
-						}
-						synctest.Wait()
+						lead(t, leads, g, key, keep)
 						if joins.name != "nobody" {
 							go enter(joins, g, all.context(t.Context(), "joiner, "+name), key, all.ends("joiner, "+name, outcome, nil))
 							synctest.Wait()
@@ -339,16 +345,7 @@ func TestResultsAreNotKeptByTheFlightsContext(t *testing.T) {
 					contexts = append(contexts, ctx)
 					return fn()
 				}
-				leader := t.Context()
-				if !leads.detaches {
-					leader = context.WithoutCancel(leader)
-				}
-				if leads.channel {
-					g.DoChanContext(leader, key, keep)
-				} else {
-					go g.DoContext(leader, key, keep)
-				}
-				synctest.Wait()
+				lead(t, leads, &g, key, keep)
 				open(joins, &g, t.Context(), key, nil)
 				open(joins, &g, t.Context(), key, nil)
 				close(end)

@@ -129,14 +129,13 @@ func (b *tab) value(expression string) string {
 // and returns it.
 func (b *tab) until(what, expression string, ok func(value string) bool) (value string) {
 	b.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if value = b.value(expression); ok(value) {
-			return value
-		}
+	end := time.Now().Add(patience)
+	for value = b.value(expression); !ok(value); value = b.value(expression) {
 		if time.Now().After(end) {
 			b.t.Fatalf("%s: %s stays %q", what, expression, value)
 		}
 	}
+	return value
 }
 
 func is(want string) func(string) bool { return func(got string) bool { return got == want } }
