@@ -21,7 +21,7 @@ func (s *shard[K, V]) newPlace(f *flight[K, V], a *arrival[K, V]) *place[K, V] {
 		w.place.ch, w.place.watch = a.ch, w
 		return &w.place
 	}
-	p := s.sparePlaces.take()
+	p := s.extras().sparePlaces.take()
 	if p == nil {
 		p = new(place[K, V])
 	}
@@ -43,7 +43,7 @@ type watch[K comparable, V any] struct {
 
 // newWatch returns a watch over a, which is on f. It begins with begin.
 func (s *shard[K, V]) newWatch(f *flight[K, V], a *arrival[K, V]) *watch[K, V] {
-	w := s.spareWatches.take()
+	w := s.extras().spareWatches.take()
 	if w == nil {
 		w = new(watch[K, V])
 		w.leave = w.contextEnded
@@ -138,18 +138,20 @@ func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
 	if h == nil {
 		h = s.newHandout()
 	}
-	if s.sending == nil {
-		s.sending = make(map[*handout[V]]struct{})
+	more := s.extras()
+	if more.sending == nil {
+		more.sending = make(map[*handout[V]]struct{})
 	}
-	s.sending[h] = struct{}{}
+	more.sending[h] = struct{}{}
 	return h
 }
 
 func (s *shard[K, V]) endSending(h *handout[V]) {
 	s.Lock()
 	defer s.Unlock()
-	if delete(s.sending, h); len(s.sending) == 0 {
-		s.sending = nil // a map keeps the size that it had
+	more := s.more
+	if delete(more.sending, h); len(more.sending) == 0 {
+		more.sending = nil // a map keeps the size that it had
 	}
 }
 
@@ -218,7 +220,7 @@ func (s *shard[K, V]) endWatches(leader *watch[K, V], joined *place[K, V]) {
 	}()
 	if leader != nil && leader.end() {
 		s.Lock()
-		s.spareWatches.give(leader)
+		s.extras().spareWatches.give(leader)
 		s.Unlock()
 	}
 	for n := 0; joined != nil; {
@@ -231,10 +233,10 @@ func (s *shard[K, V]) endWatches(leader *watch[K, V], joined *place[K, V]) {
 		n++
 		s.Lock()
 		if w != nil {
-			s.spareWatches.give(w)
+			s.extras().spareWatches.give(w)
 		} else {
 			*p = place[K, V]{}
-			s.sparePlaces.give(p)
+			s.extras().sparePlaces.give(p)
 		}
 		s.Unlock()
 	}

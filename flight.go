@@ -335,7 +335,7 @@ func (f *flight[K, V]) seat() *handout[V] {
 func (f *flight[K, V]) addCaller() {
 	f.callers++
 	f.joined++
-	f.shard.counters.joined++
+	f.shard.joined++
 	if f.joined == 1 {
 		f.plain = false
 		f.knownSince(time.Now().UnixNano())
@@ -353,8 +353,8 @@ func (f *flight[K, V]) succeed(hash uint64, key K, a *arrival[K, V]) (verdict wa
 		return verdict, unknown
 	}
 	f.more.successor, successor.more.predecessor = successor, f
-	f.shard.counters.led++
-	f.shard.counters.waiting++
+	f.shard.led++
+	f.shard.extras().counters.waiting++
 	successor.lead(a)
 	if a.apart() {
 		successor.more.runner, a.runner = a.runner, nil // the landing of f starts it
@@ -579,7 +579,7 @@ func (f *flight[K, V]) letGo() *flight[K, V] {
 		return nil
 	}
 	f.more.successor, successor.more.predecessor = nil, nil
-	f.shard.counters.waiting--
+	f.shard.more.counters.waiting--
 	if f.Aside() {
 		f.shard.flights.InsertAside(&successor.Entry)
 	} else {

@@ -191,8 +191,10 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 				landed = append(landed, f.waitable().done)
 			}
 		}
-		for h := range s.sending {
-			landed = append(landed, h.done)
+		if s.more != nil {
+			for h := range s.more.sending {
+				landed = append(landed, h.done)
+			}
 		}
 		s.Unlock()
 	}

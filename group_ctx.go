@@ -128,7 +128,7 @@ func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
 		return false
 	}
 	f.callers--
-	s.counters.detached++
+	s.extras().counters.detached++
 	if c.leads {
 		f.context.LeaderLeft()
 		if w != nil {
@@ -161,7 +161,7 @@ func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
 // options say so. It lets go of the shard's lock.
 func (f *flight[K, V]) abandon() {
 	s := f.shard
-	s.counters.abandoned++
+	s.more.counters.abandoned++
 	switch {
 	case f.waits():
 		f.drop()
@@ -177,8 +177,8 @@ func (f *flight[K, V]) abandon() {
 // drop ends a successor that waits. It lets go of the shard's lock.
 func (f *flight[K, V]) drop() {
 	s := f.shard
-	s.counters.waiting--
-	s.counters.dropped++
+	s.more.counters.waiting--
+	s.more.counters.dropped++
 	predecessor := f.more.predecessor
 	predecessor.more.successor, f.more.predecessor = nil, nil
 	predecessor.context.DropSuccessor()

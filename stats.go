@@ -26,17 +26,16 @@ func (g *Group[K, V]) Stats() Stats {
 	var stats Stats
 	for _, s := range g.parts() {
 		s.Lock()
-		s.counters.addTo(&stats)
-		stats.InFlight += s.flights.Len() + int(s.counters.waiting)
+		s.addTo(&stats)
 		s.Unlock()
 	}
 	return stats
 }
 
-// counters are one shard's part of the Stats, guarded by its lock.
+// counters are one shard's part of the Stats, guarded by its lock. The shard
+// itself has those that each call needs: led, of calls that led a flight or a
+// successor, and joined.
 type counters struct {
-	led       uint64 // calls that led a flight, or a successor
-	joined    uint64
 	detached  uint64
 	abandoned uint64
 	dropped   uint64
@@ -44,14 +43,20 @@ type counters struct {
 	waiting   uint64 // successors that wait now
 }
 
-func (c *counters) addTo(stats *Stats) {
-	stats.Calls += c.led + c.joined
-	stats.Flights += c.led - c.dropped - c.waiting
-	stats.Joined += c.joined
+// addTo adds the shard's counters to the group's.
+func (s *shard[K, V]) addTo(stats *Stats) {
+	var c counters
+	if s.more != nil {
+		c = s.more.counters
+	}
+	stats.Calls += s.led + s.joined
+	stats.Flights += s.led - c.dropped - c.waiting
+	stats.Joined += s.joined
 	stats.Detached += c.detached
 	stats.Abandoned += c.abandoned
 	stats.Dropped += c.dropped
 	stats.Panics += c.panics
+	stats.InFlight += s.flights.Len() + int(c.waiting)
 }
 
 // A Flight is a flight in the air, as [Group.InFlight] found it.
@@ -92,7 +97,7 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 	for _, s := range g.parts() {
 		s.Lock()
 		now := time.Now().UnixNano() // not before the lock: a flight must not be older than it is
-		list = slices.Grow(list, s.flights.Len()+int(s.counters.waiting))
+		list = slices.Grow(list, s.flights.Len()) // successors are few
 		for f := range s.flights.All() {
 			forgotten := f.Aside()
 			for ; f != nil; f = f.successor() {
