@@ -71,7 +71,7 @@ func callerTimes(r *runner) {
 	this, xsync, bare := peer.This[string](), peer.XSync(), peer.Bare[string]()
 	for _, n := range sizes(1, r.settings.MaxCallers) {
 		r.prepare(func() { warm(n) })
-		got := r.inTurn(r.settings.CurvePairs, crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))
+		got := r.inTurn(r.settings.curvePairs(n), crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))
 		for i := range got {
 			curve.Series[i].add(n, got[i].values())
 		}

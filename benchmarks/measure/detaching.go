@@ -43,7 +43,7 @@ func detachTimes(r *runner) {
 				return reading{value: perRound(r.settings.CurveTime, func() time.Duration { return round(order) }) / float64(n)}
 			}
 		}
-		got := r.inTurn(r.settings.CurvePairs,
+		got := r.inTurn(r.settings.curvePairs(n),
 			each(detachBlocking(peer.This[string]())),
 			each(detachBlocking(peer.Resenje[string]())),
 			each(detachBareBlocking),

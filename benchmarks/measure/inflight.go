@@ -39,7 +39,7 @@ func dochan() []peer.Library[string] {
 
 // keysInFlight measures what one gives for all sizes, and adds a curve for the
 // value of its reading and, if it is named, for the second.
-func keysInFlight(r *runner, first, times int, one func(peer.Library[string], []string) reading, unit, title, second string) {
+func keysInFlight(r *runner, first int, times func(n int) int, one func(peer.Library[string], []string) reading, unit, title, second string) {
 	libraries := dochan()
 	curves := []Curve{{Family: InFlightFamily, Title: title, Size: "keys in flight", Unit: unit}}
 	if second != "" {
@@ -60,7 +60,7 @@ func keysInFlight(r *runner, first, times int, one func(peer.Library[string], []
 		for _, l := range libraries {
 			sides = append(sides, func() reading { return one(l, keys) })
 		}
-		for i, got := range r.inTurn(times, sides...) {
+		for i, got := range r.inTurn(times(n), sides...) {
 			curves[0].Series[i].add(n, got.values())
 			if second != "" {
 				curves[1].Series[i].add(n, got.seconds())
@@ -78,7 +78,7 @@ func (s *Series) add(size int, values []float64) {
 // all keys in flight in between. The group is new each time, so that its table
 // grows.
 func flightTimes(r *runner) {
-	keysInFlight(r, 1, r.settings.CurvePairs, func(l peer.Library[string], keys []string) reading {
+	keysInFlight(r, 1, r.settings.curvePairs, func(l peer.Library[string], keys []string) reading {
 		perFlight := perRound(r.settings.CurveTime, func() time.Duration {
 			gate := make(chan struct{})
 			flights := l.Flights(waitFor(gate), len(keys))
@@ -95,14 +95,14 @@ func flightTimes(r *runner) {
 }
 
 func flightHeaps(r *runner) {
-	keysInFlight(r, fewestForHeap, r.settings.MemoryPairs, func(l peer.Library[string], keys []string) reading {
+	keysInFlight(r, fewestForHeap, func(int) int { return r.settings.MemoryPairs }, func(l peer.Library[string], keys []string) reading {
 		return reading{value: flightHeap(l.Flights, keys)}
 	}, bytes, FlightHeap, "")
 }
 
 // flightTails times every single call of DoChan.
 func flightTails(r *runner) {
-	keysInFlight(r, fewestForTail, r.settings.CurvePairs, func(l peer.Library[string], keys []string) reading {
+	keysInFlight(r, fewestForTail, r.settings.curvePairs, func(l peer.Library[string], keys []string) reading {
 		gate := make(chan struct{})
 		flights := l.Flights(waitFor(gate), len(keys))
 		took := make([]float64, len(keys))

@@ -8,7 +8,7 @@ import "time"
 type Settings struct {
 	Pairs       int           // runs of each side of a bar
 	Time        time.Duration // of one run of a bar
-	CurvePairs  int           // runs of each point of a curve, and of each cell of a grid
+	CurvePairs  int           // runs of each cell of a grid, and of each point of a curve, but see curvePairs
 	MemoryPairs int           // runs of each measurement of memory, which hardly differ
 	CurveTime   time.Duration // of one run of a point or cell, at least one round of it
 	HeapFlights int           // flights in the row of live heap
@@ -38,6 +38,16 @@ var Short = Settings{
 	HeapFlights: 200_000,
 	MaxKeys:     100_000,
 	MaxCallers:  10_000,
+}
+
+// curvePairs returns how often to measure the point of a curve at size n. Small
+// points take no longer than CurveTime and differ most between runs, since it
+// matters where the scheduler puts a few goroutines.
+func (s Settings) curvePairs(n int) int {
+	if n <= 1000 {
+		return 3 * s.CurvePairs
+	}
+	return s.CurvePairs
 }
 
 // processors is what GOMAXPROCS is for every measurement that doesn't vary it.
