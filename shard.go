@@ -48,9 +48,7 @@ func (g *Group[K, V]) makeShard(hash uint64) *shard[K, V] {
 		}
 	}
 	place := r.Load().place(hash)
-	if place.Load() == nil {
-		place.CompareAndSwap(nil, &shard[K, V]{group: g})
-	}
+	place.CompareAndSwap(nil, &shard[K, V]{group: g})
 	return place.Load()
 }
 
