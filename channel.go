@@ -14,10 +14,10 @@ type place[K comparable, V any] struct {
 	prev, next *place[K, V]
 }
 
-// newPlace returns a place for a, which joins f.
-func (s *shard[K, V]) newPlace(f *flight[K, V], a *arrival[K, V]) *place[K, V] {
+// newPlace returns a place for a, which joins.
+func (s *shard[K, V]) newPlace(a *arrival[K, V]) *place[K, V] {
 	if a.done != nil {
-		w := s.newWatch(f, a)
+		w := s.newWatch(a)
 		w.place.ch, w.place.watch = a.ch, w
 		return &w.place
 	}
@@ -41,8 +41,8 @@ type watch[K comparable, V any] struct {
 	left  bool        // the caller has detached; guarded
 }
 
-// newWatch returns a watch over a, which is on f. It begins with begin.
-func (s *shard[K, V]) newWatch(f *flight[K, V], a *arrival[K, V]) *watch[K, V] {
+// newWatch returns a watch over a, which knows its flight. It begins with begin.
+func (s *shard[K, V]) newWatch(a *arrival[K, V]) *watch[K, V] {
 	w := s.extras().spareWatches.take()
 	if w == nil {
 		w = new(watch[K, V])

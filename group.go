@@ -91,11 +91,13 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	if f == nil {
 		return s.leadHere(hash, key, nil, function[V]{plain: fn})
 	}
-	if f.more != nil {
-		return s.arriveAndStay(hash, key, nil, function[V]{plain: fn})
+	var h *handout[V]
+	if f.more == nil {
+		h = f.seat()
+		s.Unlock()
+	} else if f, h, _ = s.arriveToStay(hash, key, nil); h == nil {
+		return f.flyHere(function[V]{plain: fn})
 	}
-	h := f.seat()
-	s.Unlock()
 	<-h.done
 	return g.result(&h.outcome)
 }

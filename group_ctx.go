@@ -97,7 +97,15 @@ func (g *Group[K, V]) stay(ctx context.Context, key K, fn func(context.Context) 
 	if s.flights.Find(hash, key) == nil {
 		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
 	}
-	return s.arriveAndStay(hash, key, ctx, function[V]{bound: fn})
+	f, h, err := s.arriveToStay(hash, key, ctx)
+	if err != nil {
+		return v, err, false
+	}
+	if h == nil {
+		return f.flyHere(function[V]{bound: fn})
+	}
+	<-h.done
+	return g.result(&h.outcome)
 }
 
 // leave is the end of a blocking call whose context has ended. If the flight

@@ -92,7 +92,7 @@ type shard[K comparable, V any] struct {
 
 	more *shardExtras[K, V] // nil until needed
 
-	_ [16]byte // makes it two cache lines, so that neighbours share none
+	_ [16]byte // makes it two cache lines where pointers have 64 bits, so that neighbours share none
 }
 
 // shardExtras are what a shard has whose callers leave, or wait at channels
@@ -139,8 +139,8 @@ func (s *spares[T]) give(spare *T) {
 	}
 }
 
-// newFlight returns a flight whose leader can't leave. The leader has the given
-// context, or none. The flight isn't in the table yet.
+// newFlight returns a flight without extras, unless the group has hooks. The
+// leader has the given context, or none. The flight isn't in the table yet.
 func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
 	if s.group.opts.Trace != nil {
 		return s.newExtendedFlight(hash, key, leader)

@@ -111,8 +111,8 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 	return list
 }
 
-// knownSince stamps a flight that has no time yet. A stamp for every flight
-// would cost more than an unshared Do.
+// knownSince stamps a flight that has no time yet, and isn't plain from then on.
+// A stamp for every flight would cost more than an unshared Do.
 func (f *flight[K, V]) knownSince(now int64) {
 	if f.since == 0 {
 		f.since = now

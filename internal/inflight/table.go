@@ -53,7 +53,8 @@ func (e *Entry[K, F]) Key() K { return e.key }
 // Aside reports whether the entry has been set aside.
 func (e *Entry[K, F]) Aside() bool { return e.hash&asideBit != 0 }
 
-// Clear drops the entry's references. The entry must not be in a table.
+// Clear drops the entry's references, but for that to its flight. The entry must
+// not be in a table.
 func (e *Entry[K, F]) Clear() {
 	var zero K
 	e.key, e.next = zero, nil
@@ -238,7 +239,7 @@ func (c *chains[K, F]) grow() {
 	}
 }
 
-// shrink gives room back, if a quarter of it would do.
+// shrink gives room back, if less than an eighth of it is taken.
 func (c *chains[K, F]) shrink() {
 	if c.n == 0 {
 		c.old, c.buckets = nil, make([]*Entry[K, F], minBuckets)

@@ -6,7 +6,7 @@
 // and while F is G's successor.
 //
 // The graph is kept and searched backwards: each node knows who waits for it.
-// That way the leader's part costs a leader nothing. Its call belongs to the
+// That way a leader has nothing to enter there. Its call belongs to the
 // flight that its context names, and that is looked up when a search comes
 // by, not before. Only a joining call and the leader of a successor can close
 // a cycle, so only they search.
