@@ -96,7 +96,7 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 	var list []Flight[K]
 	for _, s := range g.parts() {
 		s.Lock()
-		now := time.Now().UnixNano() // not before the lock: a flight must not be older than it is
+		now := time.Now().UnixNano()              // not before the lock: a flight must not be older than it is
 		list = slices.Grow(list, s.flights.Len()) // successors are few
 		for f := range s.flights.All() {
 			forgotten := f.Aside()
