@@ -3,42 +3,19 @@ package singleflight
 import (
 	"cmp"
 	"context"
+	"slices"
 )
 
-// A place is where a channel caller waits. The lock of the flight's shard
-// guards it until the flight lands; then it belongs to the goroutine that lands
-// it.
-type place[K comparable, V any] struct {
-	ch         chan Result[V] // doesn't change
-	watch      *watch[K, V]   // doesn't change; nil if the caller can't detach
-	prev, next *place[K, V]
-}
-
-// newPlace returns a place for a, which joins.
-func (s *shard[K, V]) newPlace(a *arrival[K, V]) *place[K, V] {
-	if a.done != nil {
-		w := s.newWatch(a)
-		w.place.ch, w.place.watch = a.ch, w
-		return &w.place
-	}
-	p := s.extras().sparePlaces.take()
-	if p == nil {
-		p = new(place[K, V])
-	}
-	p.ch = a.ch
-	return p
-}
-
 // A watch lets a channel caller detach when its context ends. But for what is
-// guarded as a place is, its fields don't change while the caller waits.
+// guarded as a queue is, its fields don't change while the caller waits.
 type watch[K comparable, V any] struct {
 	call[K, V]
-	place place[K, V] // unless the caller leads
-	ch    chan Result[V]
-	ctx   context.Context
-	leave func()      // contextEnded
-	stop  func() bool // ends the watch over ctx; guarded
-	left  bool        // the caller has detached; guarded
+	ch         chan Result[V]
+	ctx        context.Context
+	leave      func()       // contextEnded
+	stop       func() bool  // ends the watch over ctx; guarded
+	left       bool         // the caller has detached; guarded
+	prev, next *watch[K, V] // in the queue of a flight that another caller leads; guarded
 }
 
 // newWatch returns a watch over a, which knows its flight. It begins with begin.
@@ -58,7 +35,7 @@ func (w *watch[K, V]) begin() {
 	asked := false
 	defer func() {
 		if !asked {
-			w.detachWith(nil)
+			w.detach(nil, w, nil)
 		}
 	}()
 	stop := context.AfterFunc(w.ctx, w.leave) // calls the user's context, so no lock is held
@@ -77,107 +54,196 @@ func (w *watch[K, V]) begin() {
 // contextEnded takes the caller off the flight, unless that has landed before.
 func (w *watch[K, V]) contextEnded() {
 	err := cmp.Or(w.ctx.Err(), context.Canceled) // a context of the user's may be late
-	if w.detachWith(err) && w.trace != nil {
+	if w.detach(nil, w, err) && w.trace != nil {
 		w.trace.detached(w.ctx, err)
 	}
-}
-
-// detachWith is detach of a caller with a watch.
-func (w *watch[K, V]) detachWith(err error) bool {
-	if w.leads {
-		return w.detach(nil, w, err)
-	}
-	return w.detach(&w.place, w, err)
 }
 
 // A line is where the channel callers of a flight wait.
 type line[K comparable, V any] struct {
 	leader chan Result[V] // nil if the leader is none, or has detached
-	last   *place[K, V]   // of a ring of those that joined, in the order of their arrival
+	joined *queue[K, V]   // nil until a channel caller joins
 }
 
-func (l *line[K, V]) empty() bool { return l.leader == nil && l.last == nil }
+func (l *line[K, V]) empty() bool { return l.leader == nil && l.joined.empty() }
 
-func (l *line[K, V]) join(p *place[K, V]) {
-	if l.last == nil {
-		p.prev, p.next = p, p
-	} else {
-		p.prev, p.next = l.last, l.last.next
-		p.prev.next, p.next.prev = p, p
+// A queue is where those channel callers of a flight wait that joined it. The
+// lock of the flight's shard guards it until the flight lands; then, but for
+// sent and its neighbours, it belongs to the goroutine that lands the flight.
+type queue[K comparable, V any] struct {
+	// Those that can't detach, in blocks, so that none pays for those before it.
+	// There is one in channels if there is any.
+	channels []chan Result[V]
+	full     [][]chan Result[V]
+
+	last *watch[K, V] // of a ring of those that can
+
+	sent       chan struct{} // closed when all Results are sent; made by the first that waits for that
+	prev, next *queue[K, V]  // of those whose Results are being sent
+}
+
+// The first block of a queue has room for so many, and each other one for twice
+// as many as the one before, up to the largest.
+const (
+	firstBlock   = 4
+	largestBlock = 512
+)
+
+func (q *queue[K, V]) empty() bool { return q == nil || len(q.channels) == 0 && q.last == nil }
+
+func (q *queue[K, V]) join(ch chan Result[V]) {
+	if size := cap(q.channels); len(q.channels) == size {
+		if size > 0 {
+			q.full = append(q.full, q.channels)
+		}
+		q.channels = make([]chan Result[V], 0, min(max(2*size, firstBlock), largestBlock))
 	}
-	l.last = p
+	q.channels = append(q.channels, ch)
 }
 
-func (l *line[K, V]) leave(p *place[K, V]) {
+// leave undoes join.
+func (q *queue[K, V]) leave(ch chan Result[V]) {
+	i := len(q.channels) - 1
+	last := q.channels[i]
+	for block, n := q.channels, len(q.full); ; block = q.full[n] {
+		if i := slices.Index(block, ch); i >= 0 {
+			block[i] = last
+			break
+		}
+		n--
+	}
+	q.channels[i] = nil
+	q.channels = q.channels[:i]
+	if n := len(q.full) - 1; i == 0 && n >= 0 {
+		q.channels, q.full = q.full[n], q.full[:n]
+	}
+}
+
+func (q *queue[K, V]) joinWatched(w *watch[K, V]) {
+	if q.last == nil {
+		w.prev, w.next = w, w
+	} else {
+		w.prev, w.next = q.last, q.last.next
+		w.prev.next, w.next.prev = w, w
+	}
+	q.last = w
+}
+
+// leaveWatched undoes joinWatched.
+func (q *queue[K, V]) leaveWatched(w *watch[K, V]) {
 	switch {
-	case p.next == p:
-		l.last = nil
-	case p == l.last:
-		l.last = p.prev
+	case w.next == w:
+		q.last = nil
+	case w == q.last:
+		q.last = w.prev
 		fallthrough
 	default:
-		p.prev.next, p.next.prev = p.next, p.prev
+		w.prev.next, w.next.prev = w.next, w.prev
 	}
-	p.prev, p.next = nil, nil
+	w.prev, w.next = nil, nil
 }
 
-// open makes the ring a list and returns the first of those that joined.
-func (l *line[K, V]) open() *place[K, V] {
-	if l.last == nil {
+// open makes the ring of those that can detach a list and returns its first.
+func (q *queue[K, V]) open() *watch[K, V] {
+	if q == nil || q.last == nil {
 		return nil
 	}
-	first := l.last.next
-	l.last.next = nil
+	first := q.last.next
+	q.last.next = nil
 	return first
 }
 
 // beginSending lets Wait know of a flight that has left the table while its
 // Results are being sent. A Result that is the only one is sent under the lock
 // instead: that can't block, and takes less time.
-func (s *shard[K, V]) beginSending(h *handout[V]) *handout[V] {
-	if h == nil {
-		h = s.newHandout()
+func (s *shard[K, V]) beginSending(q *queue[K, V]) *queue[K, V] {
+	if q == nil {
+		q = s.newQueue()
 	}
 	more := s.extras()
-	if more.sending == nil {
-		more.sending = make(map[*handout[V]]struct{})
+	if q.next = more.sending; q.next != nil {
+		q.next.prev = q
 	}
-	more.sending[h] = struct{}{}
-	return h
+	more.sending = q
+	return q
 }
 
-func (s *shard[K, V]) endSending(h *handout[V]) {
+// endSending is called when all Results are sent. It keeps a small queue for use
+// again.
+func (s *shard[K, V]) endSending(q *queue[K, V]) {
 	s.Lock()
-	defer s.Unlock()
-	more := s.more
-	if delete(more.sending, h); len(more.sending) == 0 {
-		more.sending = nil // a map keeps the size that it had
+	if q.next != nil {
+		q.next.prev = q.prev
+	}
+	if q.prev != nil {
+		q.prev.next = q.next
+	} else {
+		s.more.sending = q.next
+	}
+	sent, channels := q.sent, q.channels
+	if len(q.full) > 0 {
+		channels = nil
+	}
+	clear(channels)
+	*q = queue[K, V]{channels: channels[:0]}
+	s.more.spareQueues.give(q)
+	s.Unlock()
+	if sent != nil {
+		close(sent)
 	}
 }
 
-// send hands the outcome out to the leader and those that joined. It returns
-// when all have their Results.
-func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *place[K, V]) {
+// waitable returns a channel that is closed when all Results are sent.
+func (q *queue[K, V]) waitable() <-chan struct{} {
+	if q.sent == nil {
+		q.sent = make(chan struct{})
+	}
+	return q.sent
+}
+
+// send hands the outcome out to the leader, to those of the queue, and to those
+// that can detach, given by the first of their list. It returns when all have
+// their Results.
+func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *queue[K, V], watched *watch[K, V]) {
 	if g.copies(o) {
 		sent := make(chan struct{})
-		go g.sendCopies(o.val, leader, joined, sent)
+		go g.sendCopies(o.val, leader, joined.all(watched), sent)
 		<-sent
 		return
 	}
 	if leader != nil {
 		leader <- Result[V]{o.val, o.err, o.shared, true}
 	}
-	for p := joined; p != nil; p = p.next {
-		p.ch <- Result[V]{o.val, o.err, o.shared, false}
+	for _, block := range joined.full {
+		sendAll(o, block)
 	}
+	sendAll(o, joined.channels)
+	for w := watched; w != nil; w = w.next {
+		w.ch <- Result[V]{o.val, o.err, o.shared, false}
+	}
+}
+
+func sendAll[V any](o *outcome[V], joined []chan Result[V]) {
+	for _, ch := range joined {
+		ch <- Result[V]{o.val, o.err, o.shared, false}
+	}
+}
+
+// all returns the channels of all that joined.
+func (q *queue[K, V]) all(watched *watch[K, V]) []chan Result[V] {
+	all := append(slices.Concat(q.full...), q.channels...)
+	for w := watched; w != nil; w = w.next {
+		all = append(all, w.ch)
+	}
+	return all
 }
 
 // sendCopies sends each a copy of val, and closes sent. It has a goroutine of
 // its own, since Clone may end that by runtime.Goexit; then another one goes
 // on with the next.
-func (g *Group[K, V]) sendCopies(val V, leader chan Result[V], joined *place[K, V], sent chan<- struct{}) {
+func (g *Group[K, V]) sendCopies(val V, leader chan Result[V], joined []chan Result[V], sent chan<- struct{}) {
 	defer func() {
-		if leader != nil || joined != nil {
+		if leader != nil || len(joined) > 0 {
 			go g.sendCopies(val, leader, joined, sent)
 		} else {
 			close(sent)
@@ -187,9 +253,10 @@ func (g *Group[K, V]) sendCopies(val V, leader chan Result[V], joined *place[K, 
 		leader = nil
 		g.sendCopy(val, ch, true)
 	}
-	for p := joined; p != nil; p = joined {
-		joined = p.next
-		g.sendCopy(val, p.ch, false)
+	for len(joined) > 0 {
+		ch := joined[0]
+		joined = joined[1:]
+		g.sendCopy(val, ch, false)
 	}
 }
 
@@ -209,35 +276,28 @@ func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
 }
 
 // endWatches ends the watches of the leader and of those that joined, and keeps
-// some watches and places for use again: those that nothing can reach any more.
-// If the user's context of one panics, those of the others are ended all the
-// same.
-func (s *shard[K, V]) endWatches(leader *watch[K, V], joined *place[K, V]) {
+// some for use again: those that nothing can reach any more. If the user's
+// context of one panics, those of the others are ended all the same.
+func (s *shard[K, V]) endWatches(leader, joined *watch[K, V]) {
 	defer func() {
 		if joined != nil {
 			s.endWatches(nil, joined)
 		}
 	}()
-	if leader != nil && leader.end() {
-		s.Lock()
-		s.extras().spareWatches.give(leader)
-		s.Unlock()
+	if leader != nil {
+		s.endWatch(leader)
 	}
-	for n := 0; joined != nil; {
-		p := joined
-		joined = p.next
-		w := p.watch
-		if w != nil && !w.end() || n == maxSpares {
-			continue
-		}
-		n++
+	for joined != nil {
+		w := joined
+		joined = w.next
+		s.endWatch(w)
+	}
+}
+
+func (s *shard[K, V]) endWatch(w *watch[K, V]) {
+	if w.end() {
 		s.Lock()
-		if w != nil {
-			s.extras().spareWatches.give(w)
-		} else {
-			*p = place[K, V]{}
-			s.extras().sparePlaces.give(p)
-		}
+		s.extras().spareWatches.give(w)
 		s.Unlock()
 	}
 }

@@ -110,7 +110,6 @@ type arrival[K comparable, V any] struct {
 	from  *waitfor.Context // the flight that the call belongs to
 
 	call[K, V]
-	place  *place[K, V]  // of a channel caller that joined
 	watch  *watch[K, V]  // of a channel caller that may detach
 	runner *runner[K, V] // to be started
 }
@@ -317,13 +316,23 @@ func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown 
 	a.flight, a.trace = f, f.trace()
 	if a.ch == nil {
 		a.handout = f.seat()
+	} else if q := f.queue(); a.done == nil {
+		q.join(a.ch)
 	} else {
-		f.addCaller()
-		a.place = f.shard.newPlace(a)
-		a.watch = a.place.watch
-		f.line.join(a.place)
+		a.watch = f.shard.newWatch(a)
+		q.joinWatched(a.watch)
 	}
 	return waitfor.Granted, nil
+}
+
+// queue counts a channel caller that joins and returns where it waits.
+func (f *flight[K, V]) queue() *queue[K, V] {
+	f.addCaller()
+	f.plain = false
+	if f.line.joined == nil {
+		f.line.joined = f.shard.newQueue()
+	}
+	return f.line.joined
 }
 
 // seat puts a blocking caller on the flight and returns where it waits.
@@ -516,9 +525,9 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	callers, detached := int(1+f.joined), int(1+f.joined-int64(f.callers))
 	trace := f.trace()
 	handout, line, watch := f.disembark()
-	sending := line.last != nil || line.leader != nil && group.copies(o)
+	sending := !line.joined.empty() || line.leader != nil && group.copies(o)
 	if sending {
-		handout = s.beginSending(handout)
+		line.joined = s.beginSending(line.joined)
 	} else if line.leader != nil {
 		line.leader <- Result[V]{o.val, o.err, o.shared, true}
 	}
@@ -527,22 +536,22 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if successor != nil {
 		successor.depart()
 	}
-	joined := line.open()
+	watched := line.joined.open()
 	if sending {
-		group.send(o, line.leader, joined)
+		group.send(o, line.leader, line.joined, watched)
 	}
 	if handout != nil {
 		handout.outcome = *o
 		close(handout.done)
 	}
 	if sending {
-		s.endSending(handout)
+		s.endSending(line.joined)
 	}
 	// What follows calls what is the user's, so all callers are served before.
 	if trace != nil {
-		trace.landed(callers, detached, o.err, func() { s.endWatches(watch, joined) })
-	} else if watch != nil || joined != nil {
-		s.endWatches(watch, joined)
+		trace.landed(callers, detached, o.err, func() { s.endWatches(watch, watched) })
+	} else if watch != nil || watched != nil {
+		s.endWatches(watch, watched)
 	}
 }
 

@@ -111,9 +111,27 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 // receives [ErrGoexit]. With [Options].Recover the channel receives a
 // [*PanicError] instead of the crash.
 func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
-	a := arrival[K, V]{fn: function[V]{plain: fn}, ch: make(chan Result[V], 1)}
-	g.arrive(key, &a)
-	return a.ch
+	ch := make(chan Result[V], 1)
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	f := s.flights.Find(hash, key)
+	switch {
+	case f == nil:
+		f = s.newFlight(hash, key, nil)
+		s.launch(f)
+		runner := f.flyApart(function[V]{plain: fn})
+		f.line.leader = ch
+		s.Unlock()
+		go runner.start()
+	case f.more == nil:
+		f.queue().join(ch)
+		s.Unlock()
+	default:
+		a := arrival[K, V]{fn: function[V]{plain: fn}, ch: ch}
+		s.arrive(hash, key, &a)
+	}
+	return ch
 }
 
 // Forget makes the next call with this key start a new flight at once, beside
@@ -194,8 +212,8 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 			}
 		}
 		if s.more != nil {
-			for h := range s.more.sending {
-				landed = append(landed, h.done)
+			for q := s.more.sending; q != nil; q = q.next {
+				landed = append(landed, q.waitable())
 			}
 		}
 		s.Unlock()

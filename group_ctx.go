@@ -124,10 +124,9 @@ func (c *call[K, V]) leave(ctx context.Context) (v V, err error, shared bool) {
 
 // detach takes the caller off its flight because its context has ended, with
 // err. It reports false if the flight has landed before: then the caller gets
-// the outcome. The place is nil unless a channel caller joined, the watch
-// unless it has one. A channel caller is sent err, unless that is nil because
-// the caller never got its channel.
-func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
+// the outcome. ch and the watch are nil unless the caller has them. A caller
+// with a watch is sent err, unless that is nil because it never got its channel.
+func (c *call[K, V]) detach(ch chan Result[V], w *watch[K, V], err error) bool {
 	f := c.flight
 	s := f.shard
 	s.Lock()
@@ -147,10 +146,13 @@ func (c *call[K, V]) detach(p *place[K, V], w *watch[K, V], err error) bool {
 	if c.edge != nil {
 		c.edge.Leave()
 	}
-	if p != nil {
-		f.line.leave(p)
+	if w == nil && ch != nil {
+		f.line.joined.leave(ch)
 	}
 	if w != nil {
+		if !c.leads {
+			f.line.joined.leaveWatched(w)
+		}
 		w.left, w.stop = true, nil
 		if err != nil {
 			w.ch <- Result[V]{Err: err} // before the flight can land without this caller

@@ -99,9 +99,9 @@ type shard[K comparable, V any] struct {
 // beside others.
 type shardExtras[K comparable, V any] struct {
 	counters     counters
-	sparePlaces  spares[place[K, V]]
+	spareQueues  spares[queue[K, V]]
 	spareWatches spares[watch[K, V]]
-	sending      map[*handout[V]]struct{} // of flights that have left the table, and not yet sent all their Results
+	sending      *queue[K, V] // first of those of flights that have left the table, and not yet sent all their Results
 }
 
 // extras returns what the shard has more of.
@@ -166,6 +166,14 @@ func (s *shard[K, V]) newHandout() *handout[V] {
 	}
 	h.done = make(chan struct{}) // one of another bubble of testing/synctest can't be used
 	return h
+}
+
+func (s *shard[K, V]) newQueue() *queue[K, V] {
+	q := s.extras().spareQueues.take()
+	if q == nil {
+		q = new(queue[K, V])
+	}
+	return q
 }
 
 // newExtendedFlight is newFlight for any flight.

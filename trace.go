@@ -95,7 +95,7 @@ func (a *arrival[K, V]) traceJoin() {
 	done := false
 	defer func() {
 		if !done && a.ctx != nil {
-			a.detach(a.place, a.watch, nil)
+			a.detach(a.ch, a.watch, nil)
 		}
 	}()
 	join(ctx, a.trace.key, a.trace.id)
