@@ -212,20 +212,20 @@ func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joined *queue[K
 		return
 	}
 	if leader != nil {
-		leader <- Result[V]{o.val, o.err, o.shared, true}
+		o.send(leader, true)
 	}
 	for _, block := range joined.full {
 		sendAll(o, block)
 	}
 	sendAll(o, joined.channels)
 	for w := watched; w != nil; w = w.next {
-		w.ch <- Result[V]{o.val, o.err, o.shared, false}
+		o.send(w.ch, false)
 	}
 }
 
 func sendAll[V any](o *outcome[V], joined []chan Result[V]) {
 	for _, ch := range joined {
-		ch <- Result[V]{o.val, o.err, o.shared, false}
+		o.send(ch, false)
 	}
 }
 
@@ -261,7 +261,7 @@ func (g *Group[K, V]) sendCopies(val V, leader chan Result[V], joined []chan Res
 }
 
 func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
-	o := outcome[V]{ending: exited}
+	o := outcome[V]{ending: exited, shared: true}
 	defer func() {
 		if o.ending != returned {
 			o.fail(recover())
@@ -269,7 +269,7 @@ func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
 		if o.ending == panicked && !g.opts.Recover {
 			crash(o.err)
 		}
-		ch <- Result[V]{o.val, o.err, true, leads}
+		o.send(ch, leads)
 	}()
 	o.val = g.opts.Clone(val)
 	o.ending = returned
@@ -279,26 +279,22 @@ func (g *Group[K, V]) sendCopy(val V, ch chan<- Result[V], leads bool) {
 // some for use again: those that nothing can reach any more. If the user's
 // context of one panics, those of the others are ended all the same.
 func (s *shard[K, V]) endWatches(leader, joined *watch[K, V]) {
+	if leader != nil {
+		leader.next, joined = joined, leader
+	}
 	defer func() {
 		if joined != nil {
 			s.endWatches(nil, joined)
 		}
 	}()
-	if leader != nil {
-		s.endWatch(leader)
-	}
 	for joined != nil {
 		w := joined
 		joined = w.next
-		s.endWatch(w)
-	}
-}
-
-func (s *shard[K, V]) endWatch(w *watch[K, V]) {
-	if w.end() {
-		s.Lock()
-		s.extras().spareWatches.give(w)
-		s.Unlock()
+		if w.end() {
+			s.Lock()
+			s.extras().spareWatches.give(w)
+			s.Unlock()
+		}
 	}
 }
 

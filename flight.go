@@ -529,7 +529,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	if sending {
 		line.joined = s.beginSending(line.joined)
 	} else if line.leader != nil {
-		line.leader <- Result[V]{o.val, o.err, o.shared, true}
+		o.send(line.leader, true)
 	}
 	s.Unlock()
 
@@ -569,7 +569,7 @@ func (f *flight[K, V]) landApart(o *outcome[V]) {
 	if ch := f.line.leader; ch != nil {
 		f.line.leader = nil
 		s.spareFlights.give(f)
-		ch <- Result[V]{o.val, o.err, false, true}
+		o.send(ch, true)
 		s.Unlock()
 		return
 	}
