@@ -276,6 +276,55 @@ func TestDoChanRunsOnANewGoroutine(t *testing.T) {
 	}
 }
 
+// Clause 4: whatever ways they came by, and however many have left.
+func TestEachOfACrowdOfChannelCallersGetsItsResult(t *testing.T) {
+	sizes := []int{3, 4, 5, 12, 13, 28, 29, 600}
+	if testing.Short() {
+		sizes = []int{5, 13, 40}
+	}
+	for _, callers := range sizes {
+		for _, clone := range []func(int) int{nil, func(v int) int { return v + 1 }} {
+			eachWay(t, ways, func(t *testing.T, leads way) {
+				g := singleflight.New(singleflight.Options[string, int]{Clone: clone})
+				order := rand.New(rand.NewPCG(1, uint64(callers)))
+				want := answer{Val: 7, Shared: true}
+				if clone != nil {
+					want.Val = 8
+				}
+				for range 2 { // the second time with what is used again
+					j := newJob()
+					leader := leads.call(g, t.Context(), "key", j)
+					leaving, leave := context.WithCancel(t.Context())
+					var stay, left []caller
+					for range callers {
+						switch w := []way{byDoChan, byDoChanContext, byEndlessDoChanContext}[order.IntN(3)]; order.IntN(4) {
+						case 0:
+							left = append(left, byDoChanContext.call(g, leaving, "key", newJob()))
+						default:
+							stay = append(stay, w.call(g, t.Context(), "key", newJob()))
+						}
+					}
+					leave()
+					synctest.Wait()
+					j.returns(7)
+					synctest.Wait()
+					for _, c := range stay {
+						c.got(t, want)
+						c.waits(t)
+					}
+					for _, c := range left {
+						c.got(t, answer{Err: context.Canceled})
+						c.waits(t)
+					}
+					want := want
+					want.Leader = true
+					leader.got(t, want)
+				}
+			})
+		}
+	}
+}
+
 // Clause 4: the channel has room for one Result, receives exactly one, and is
 // never closed.
 func TestChannelReceivesExactlyOneResult(t *testing.T) {

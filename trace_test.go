@@ -1027,6 +1027,57 @@ func TestTraceCallerWhoseJoinBrokeIsNotOnTheFlight(t *testing.T) {
 	})
 }
 
+func TestTraceCallersWhoseJoinBrokeAreNotInTheCrowd(t *testing.T) {
+	// Some of many leave; which of them mustn't matter to the others.
+	for _, callers := range []int{1, 2, 4, 5, 13, 50} {
+		for _, broken := range []func(i int) bool{
+			func(i int) bool { return i == 0 },
+			func(i int) bool { return i == callers-1 },
+			func(i int) bool { return i%2 == 0 },
+			func(i int) bool { return i >= 3 },
+			func(int) bool { return true },
+		} {
+			eachPair(t, []way{byDo, byEndlessDoContext}, []way{byEndlessDoChanContext, byDoChanContext}, func(t *testing.T, leads, joins way) {
+				g, l := traced()
+				breaks := false
+				breaking(l, "Join", func() {
+					if breaks {
+						panic("Join's")
+					}
+				})
+				j := newJob()
+				leader := leads.call(g, t.Context(), "key", j)
+				var stay []caller
+				for i := range callers {
+					if breaks = broken(i); breaks {
+						blocked(func() (int, error, bool) {
+							open(joins, g, t.Context(), "key", nil)
+							return 0, nil, false
+						}).got(t, answer{Panic: "Join's"})
+					} else {
+						stay = append(stay, joins.call(g, t.Context(), "key", newJob()))
+					}
+				}
+				lists(t, g, flight{Key: "key", Callers: 1 + len(stay), Since: time.Now()})
+				if len(stay) == 0 {
+					// The panic would crash if a channel caller were left.
+					j.panics("the function's")
+					synctest.Wait()
+					if a, _ := leader.poll(); a.Panic == nil {
+						t.Errorf("the leader got %+v, want a panic", a)
+					}
+					return
+				}
+				j.returns(7)
+				leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+				for _, c := range stay {
+					c.got(t, answer{Val: 7, Shared: true})
+				}
+			})
+		}
+	}
+}
+
 func TestTracePanicInDetachIsItsCallersOwn(t *testing.T) {
 	ends := map[string]func(){
 		"panic":  func() { panic("Detach's") },

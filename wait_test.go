@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -167,40 +168,43 @@ func TestWaitThatBeginsWhileResultsAreSent(t *testing.T) {
 }
 
 func TestWaitForTheLastOfManyWhoseResultsAreSent(t *testing.T) {
-	// Clause 19: those that are done first don't hide the others. The keys are so many that no part of the group's
-	// table has only one.
-	const keys = 1000
-	synctest.Test(t, func(t *testing.T) {
-		called := make(chan bool)
-		copying := make([]chan bool, keys)
-		g := singleflight.New(singleflight.Options[int, int]{Clone: func(v int) int { <-copying[v]; return v }})
-		for key := range keys {
-			copying[key] = make(chan bool)
-			for range 2 {
-				g.DoChan(key, func() (int, error) { <-called; return key, nil })
+	// Clause 19: those that are done don't hide the others, in whatever order they are done. The keys are so many that
+	// no part of the group's table has only one.
+	const keys = 500
+	for round := range 5 {
+		synctest.Test(t, func(t *testing.T) {
+			order := rand.New(rand.NewPCG(1, uint64(round))).Perm(keys)
+			called := make(chan bool)
+			copying := make([]chan bool, keys)
+			g := singleflight.New(singleflight.Options[int, int]{Clone: func(v int) int { <-copying[v]; return v }})
+			for key := range keys {
+				copying[key] = make(chan bool)
+				for range 2 {
+					g.DoChan(key, func() (int, error) { <-called; return key, nil })
+				}
 			}
-		}
-		close(called)
-		synctest.Wait()
-		for _, sent := range copying[1:] {
-			close(sent)
-		}
-		synctest.Wait()
-		waited := false
-		go func() {
-			g.Wait(t.Context())
-			waited = true
-		}()
-		synctest.Wait()
-		if waited {
-			t.Error("Wait returned before all Results were sent")
-		}
-		close(copying[0])
-		synctest.Wait()
-		if !waited {
-			t.Error("Wait doesn't return")
-		}
-	})
+			close(called)
+			synctest.Wait()
+			for _, key := range order[:keys-1] {
+				close(copying[key])
+				synctest.Wait()
+			}
+			waited := false
+			go func() {
+				g.Wait(t.Context())
+				waited = true
+			}()
+			synctest.Wait()
+			if waited {
+				t.Errorf("round %d: Wait returned before all Results were sent", round)
+			}
+			close(copying[order[keys-1]])
+			synctest.Wait()
+			if !waited {
+				t.Errorf("round %d: Wait doesn't return", round)
+			}
+		})
+	}
 }
 
 func TestWaitFindsResultsInTheirChannels(t *testing.T) {
