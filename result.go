@@ -95,7 +95,7 @@ func (o *outcome[V]) fail(recovered any) {
 
 // send sends the outcome to a channel caller. It isn't inlined, so that the
 // Result is off the stack when what follows needs that: a flight's goroutine
-// that gets by with the stack that it began with takes half the time.
+// that outgrows the stack that it began with takes 1 to 3 µs longer.
 //
 //go:noinline
 func (o *outcome[V]) send(ch chan<- Result[V], leads bool) {
