@@ -1039,24 +1039,30 @@ func TestTraceCallersWhoseJoinBrokeAreNotInTheCrowd(t *testing.T) {
 		} {
 			eachPair(t, []way{byDo, byEndlessDoContext}, []way{byEndlessDoChanContext, byDoChanContext}, func(t *testing.T, leads, joins way) {
 				g, l := traced()
-				breaks := false
+				breaks, late := false, make(chan bool)
 				breaking(l, "Join", func() {
 					if breaks {
+						<-late
 						panic("Join's")
 					}
 				})
 				j := newJob()
 				leader := leads.call(g, t.Context(), "key", j)
-				var stay []caller
+				var stay, leave []caller
 				for i := range callers {
 					if breaks = broken(i); breaks {
-						blocked(func() (int, error, bool) {
+						leave = append(leave, blocked(func() (int, error, bool) {
 							open(joins, g, t.Context(), "key", nil)
 							return 0, nil, false
-						}).got(t, answer{Panic: "Join's"})
+						}))
 					} else {
 						stay = append(stay, joins.call(g, t.Context(), "key", newJob()))
 					}
+				}
+				close(late)
+				synctest.Wait()
+				for _, c := range leave {
+					c.got(t, answer{Panic: "Join's"})
 				}
 				lists(t, g, flight{Key: "key", Callers: 1 + len(stay), Since: time.Now()})
 				if len(stay) == 0 {
