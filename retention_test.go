@@ -596,21 +596,25 @@ func TestBurstOfResultsReturnsItsMemory(t *testing.T) {
 	})
 }
 
-// Clause 24: the same for a crowd on one flight.
+// Clause 24: the same for crowds on one flight of each part of the table.
 func TestBurstOfJoinersReturnsItsMemory(t *testing.T) {
+	const keys, crowd = 200, 1_000
 	for _, leads := range []way{byDo, byDoContext} {
 		t.Run(leads.name, func(t *testing.T) {
-			returned(t, func(g *singleflight.Group[string, int]) {
-				var channels []<-chan singleflight.Result[int]
-				enter(leads, g, t.Context(), "key", func() (int, error) {
-					for range 10_000 {
-						channels = append(channels, g.DoChan("key", nil))
-					}
-					return 1, errors.ErrUnsupported
-				})
-				for _, ch := range channels {
-					if r := <-ch; r.Val != 1 {
-						t.Errorf("a joiner got %+v", r)
+			returned(t, func(g *singleflight.Group[int, int]) {
+				channels := make([]<-chan singleflight.Result[int], 0, crowd)
+				for key := range keys {
+					channels = channels[:0]
+					enter(leads, g, t.Context(), key, func() (int, error) {
+						for range crowd {
+							channels = append(channels, g.DoChan(key, nil))
+						}
+						return 1, errors.ErrUnsupported
+					})
+					for _, ch := range channels {
+						if r := <-ch; r.Val != 1 {
+							t.Errorf("a joiner got %+v", r)
+						}
 					}
 				}
 			})

@@ -234,20 +234,22 @@ func TestWaitFindsTheOnlyResultInItsChannel(t *testing.T) {
 		rounds = 50_000
 	}
 	var ran atomic.Bool
-	for round := range rounds {
-		ran.Store(false)
-		ch := g.DoChan("key", func() (int, error) { ran.Store(true); return 1, nil })
-		for !ran.Load() {
-			runtime.Gosched()
-		}
-		for range round % 128 {
-			ran.Load()
-		}
-		if err := g.Wait(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		if len(ch) != 1 {
-			t.Fatal("Wait returned before the Result was sent")
+	for _, w := range []way{byDoChan, byDoChanContext} {
+		for round := range rounds {
+			ran.Store(false)
+			ch := open(w, &g, t.Context(), "key", func() (int, error) { ran.Store(true); return 1, nil })
+			for !ran.Load() {
+				runtime.Gosched()
+			}
+			for range round % 128 {
+				ran.Load()
+			}
+			if err := g.Wait(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if len(ch) != 1 {
+				t.Fatalf("%s: Wait returned before the Result was sent", w.name)
+			}
 		}
 	}
 }
