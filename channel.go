@@ -15,7 +15,7 @@ type watch[K comparable, V any] struct {
 	leave      func()       // contextEnded
 	stop       func() bool  // ends the watch over ctx; guarded
 	left       bool         // the caller has detached; guarded
-	prev, next *watch[K, V] // in the queue of a flight that another caller leads; guarded
+	prev, next *watch[K, V] // in the queue, unless the caller leads; guarded. endWatches uses next for all
 }
 
 // newWatch returns a watch over a, which knows its flight. It begins with begin.
@@ -154,8 +154,8 @@ func (q *queue[K, V]) open() *watch[K, V] {
 }
 
 // beginSending lets Wait know of a flight that has left the table while its
-// Results are being sent. A Result that is the only one is sent under the lock
-// instead: that can't block, and takes less time.
+// Results are being sent. The Result of a leader, where nobody else gets one and
+// it is no copy, is sent under the lock instead: that takes less time.
 func (s *shard[K, V]) beginSending(q *queue[K, V]) *queue[K, V] {
 	if q == nil {
 		q = s.newQueue()
@@ -287,10 +287,11 @@ func (s *shard[K, V]) endWatches(leader, joined *watch[K, V]) {
 			s.endWatches(nil, joined)
 		}
 	}()
-	for joined != nil {
+	for spared := 0; joined != nil; {
 		w := joined
 		joined = w.next
-		if w.end() {
+		if w.end() && spared < maxSpares {
+			spared++
 			s.Lock()
 			s.extras().spareWatches.give(w)
 			s.Unlock()

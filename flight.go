@@ -329,7 +329,6 @@ func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown 
 // queue counts a channel caller that joins and returns where it waits.
 func (f *flight[K, V]) queue() *queue[K, V] {
 	f.addCaller()
-	f.plain = false
 	if f.line.joined == nil {
 		f.line.joined = f.shard.newQueue()
 	}

@@ -96,7 +96,7 @@ type shard[K comparable, V any] struct {
 }
 
 // shardExtras are what a shard has whose callers leave, or wait at channels
-// beside others.
+// beside others, or whose functions panic.
 type shardExtras[K comparable, V any] struct {
 	counters     counters
 	spareQueues  spares[queue[K, V]]

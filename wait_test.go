@@ -170,8 +170,8 @@ func TestWaitThatBeginsWhileResultsAreSent(t *testing.T) {
 func TestWaitForTheLastOfManyWhoseResultsAreSent(t *testing.T) {
 	// Clause 19: those that are done don't hide the others, in whatever order they are done. The keys are so many that
 	// no part of the group's table has only one.
-	const keys = 500
-	for round := range 5 {
+	const keys = 1000
+	for round := range 4 {
 		synctest.Test(t, func(t *testing.T) {
 			order := rand.New(rand.NewPCG(1, uint64(round))).Perm(keys)
 			called := make(chan bool)
