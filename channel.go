@@ -101,20 +101,19 @@ func (q *queue[K, V]) join(ch chan Result[V]) {
 	q.channels = append(q.channels, ch)
 }
 
-// leave undoes join.
+// leave undoes join: the last channel takes the place of the one that leaves.
 func (q *queue[K, V]) leave(ch chan Result[V]) {
-	i := len(q.channels) - 1
-	last := q.channels[i]
+	last := len(q.channels) - 1
 	for block, n := q.channels, len(q.full); ; block = q.full[n] {
 		if i := slices.Index(block, ch); i >= 0 {
-			block[i] = last
+			block[i] = q.channels[last]
 			break
 		}
 		n--
 	}
-	q.channels[i] = nil
-	q.channels = q.channels[:i]
-	if n := len(q.full) - 1; i == 0 && n >= 0 {
+	q.channels[last] = nil
+	q.channels = q.channels[:last]
+	if n := len(q.full) - 1; last == 0 && n >= 0 {
 		q.channels, q.full = q.full[n], q.full[:n]
 	}
 }
