@@ -230,7 +230,7 @@ func TestWaitFindsTheOnlyResultInItsChannel(t *testing.T) {
 	// Clause 19: the same for a channel caller that nobody joins, with Wait coming at all times around the landing.
 	var g group
 	rounds := 300_000
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		rounds = 50_000
 	}
 	var ran atomic.Bool
