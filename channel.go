@@ -1,7 +1,6 @@
 package singleflight
 
 import (
-	"cmp"
 	"context"
 	"slices"
 )
@@ -53,7 +52,7 @@ func (w *watch[K, V]) begin() {
 
 // contextEnded takes the caller off the flight, unless that has landed before.
 func (w *watch[K, V]) contextEnded() {
-	err := cmp.Or(w.ctx.Err(), context.Canceled) // a context of the user's may be late
+	err := endOf(w.ctx)
 	if w.detach(nil, w, err) && w.trace != nil {
 		w.trace.detached(w.ctx, err)
 	}

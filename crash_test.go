@@ -94,6 +94,31 @@ func TestPanicWithNobodyLeftCrashes(t *testing.T) {
 	}
 }
 
+// Clause 6: a caller whose Join hook panicked is not on the flight any more.
+func TestPanicWithOnlyABrokenJoinerCrashes(t *testing.T) {
+	for _, leads := range detaching {
+		for _, joins := range ways {
+			t.Run(leads.name+"/"+joins.name, func(t *testing.T) {
+				crashes(t, func(t *testing.T) {
+					g := singleflight.New(singleflight.Options[string, int]{Trace: &singleflight.Trace[string]{
+						Join: func(context.Context, string, uint64) { panic("the hook's") },
+					}})
+					ctx, cancel := context.WithCancel(t.Context())
+					j := newJob()
+					leads.call(g, ctx, "key", j)
+					blocked(func() (int, error, bool) {
+						enter(joins, g, t.Context(), "key", nil)
+						return 0, nil, false
+					})
+					cancel()
+					synctest.Wait()
+					j.lands(explosion)
+				})
+			})
+		}
+	}
+}
+
 // Clause 7: a panic raised during Goexit crashes the process like any other.
 func TestPanicDuringGoexitCrashes(t *testing.T) {
 	for _, leads := range []way{byDo, byDoChan} {

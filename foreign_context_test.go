@@ -132,6 +132,25 @@ func TestForeignContextsDetach(t *testing.T) {
 	}
 }
 
+func TestContextWhoseErrorIsLate(t *testing.T) {
+	// A context of the user's may close its channel before it has an error. A caller that detached got no value.
+	// (For a channel caller it can't: context.AfterFunc crashes then.)
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		j := newJob()
+		leader := byDo.call(&g, nil, "key", j)
+		ctx := newForeignContext(t.Context())
+		joiner := byDoContext.call(&g, ctx, "key", newJob())
+		waiter := blocked(func() (int, error, bool) { return 0, g.Wait(ctx), false })
+		ctx.tell()
+		synctest.Wait()
+		joiner.got(t, canceled)
+		waiter.got(t, canceled)
+		j.returns(7)
+		leader.got(t, answer{Val: 7, Shared: true})
+	})
+}
+
 // A slowContext is one of its own kind, which takes its time when it is told
 // that nobody waits for its end any more.
 type slowContext struct {
@@ -359,6 +378,28 @@ type unstoppableContext struct{ *foreignContext }
 
 func (unstoppableContext) AfterFunc(func()) (stop func() bool) {
 	return func() bool { panic("boom") }
+}
+
+func TestPanicInLeadersContextIsNotAnotherCallers(t *testing.T) {
+	// The check asks the context of a leader on behalf of a call from inside its flight. (That of other leaders was asked
+	// by their own calls, which panicked.)
+	eachWay(t, bound, func(t *testing.T, joins way) {
+		var g group
+		other, outer := newJob(), newJob()
+		leader := byDoContext.call(&g, t.Context(), "other key", other)
+		broken := hookContext{newForeignContext(t.Context()), new(watches), func(method string) {
+			if method == "Value" {
+				panic("boom")
+			}
+		}}
+		byEndlessDoChanContext.call(&g, broken, "key", outer)
+		joiner := joins.call(&g, outer.ctx, "other key", newJob())
+		joiner.waits(t)
+		other.returns(7)
+		leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+		joiner.got(t, answer{Val: 7, Shared: true})
+		outer.returns(8)
+	})
 }
 
 func TestPanicInStopOfAContextEndsTheOtherWatches(t *testing.T) {

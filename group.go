@@ -48,7 +48,9 @@ import (
 //
 // Any comparable key works. A key that doesn't equal itself (NaN) never joins.
 // A key that is or holds an interface whose dynamic type can't be compared
-// makes every method that takes it panic, and changes nothing.
+// makes every method that takes it panic, unless the call's context has ended,
+// and changes nothing. Values must be smaller than 64 kB, since Go has no
+// channels of larger ones.
 //
 // A Group can be used inside the bubbles of [testing/synctest], in one after
 // another, and outside them, but the callers of one flight must all be in one
@@ -177,7 +179,8 @@ func (g *Group[K, V]) ForgetUnshared(key K) bool {
 //
 // A call from inside a flight that it would wait for, or that one of those
 // waits for, returns [ErrDeadlock]; Wait knows by ctx where it is called from,
-// as [Group.DoContext] does. A nil ctx panics. In a bubble of
+// as [Group.DoContext] does. A flight that begins to wait for the caller's own
+// after that isn't noticed. A nil ctx panics. In a bubble of
 // [testing/synctest] there must be no flight of the group outside of it, and
 // the other way round.
 func (g *Group[K, V]) Wait(ctx context.Context) error {
@@ -194,7 +197,7 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 			select {
 			case <-landed: // before ctx ended, perhaps
 			default:
-				return ctx.Err()
+				return endOf(ctx)
 			}
 		}
 	}

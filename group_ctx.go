@@ -1,6 +1,7 @@
 package singleflight
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
@@ -89,6 +90,12 @@ func ended(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// endOf returns the error of a context whose Done channel is closed, or whose
+// AfterFunc was called. A context of the user's may set it later.
+func endOf(ctx context.Context) error {
+	return cmp.Or(ctx.Err(), context.Canceled)
+}
+
 // stay is DoContext of a caller that can't leave.
 func (g *Group[K, V]) stay(ctx context.Context, key K, fn func(context.Context) (V, error)) (v V, err error, shared bool) {
 	hash := inflight.Hash(key)
@@ -112,7 +119,7 @@ func (g *Group[K, V]) stay(ctx context.Context, key K, fn func(context.Context) 
 // landed before, it returns that one's outcome.
 func (c *call[K, V]) leave(ctx context.Context) (v V, err error, shared bool) {
 	if c.detach(nil, nil, nil) {
-		err = ctx.Err()
+		err = endOf(ctx)
 		if c.trace != nil {
 			c.trace.detached(ctx, err)
 		}

@@ -206,6 +206,12 @@ func TestPanicErrorUnwraps(t *testing.T) {
 	if err := (&singleflight.PanicError{}).Unwrap(); err != nil {
 		t.Errorf("Unwrap gives %v for nil", err)
 	}
+	var none *singleflight.PanicError
+	for _, err := range []error{none, &singleflight.PanicError{Value: none}} {
+		if errors.Is(err, errFlight) {
+			t.Errorf("%#v is another error", err)
+		}
+	}
 }
 
 // Clause 6: panic(nil) is a panic, with the value that Go gives it.

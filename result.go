@@ -42,6 +42,9 @@ func (p *PanicError) Error() string {
 
 // Unwrap returns the panic's value if that is an error, otherwise nil.
 func (p *PanicError) Unwrap() error {
+	if p == nil {
+		return nil // a function may return a nil *PanicError, or panic with one
+	}
 	err, _ := p.Value.(error)
 	return err
 }

@@ -26,8 +26,9 @@ type Trace[K comparable] struct {
 	Start func(ctx context.Context, key K, id uint64) context.Context
 
 	// Join is called when a caller has joined a flight, before it waits. If
-	// it panics, a caller with a context has left the flight, and Detach isn't
-	// called.
+	// it panics, the caller leaves the flight, and Detach isn't called; if
+	// the flight has landed by then with a panic of its own, that is what the
+	// caller panics with.
 	Join func(ctx context.Context, key K, id uint64)
 
 	// Detach is called when a caller, the leader perhaps, has detached. err
@@ -80,9 +81,8 @@ func (t *tracing[K]) started(ctx context.Context) context.Context {
 	return ctx
 }
 
-// traceJoin calls the Join hook. If that panics, the call is over, and its
-// caller leaves the flight. Do and DoChan keep a flight from being abandoned
-// even so.
+// traceJoin calls the Join hook. If that panics, or calls runtime.Goexit, the
+// call is over, and its caller leaves the flight.
 func (a *arrival[K, V]) traceJoin() {
 	join := a.trace.hooks.Join
 	if join == nil {
@@ -94,12 +94,25 @@ func (a *arrival[K, V]) traceJoin() {
 	}
 	done := false
 	defer func() {
-		if !done && a.ctx != nil {
-			a.detach(a.ch, a.watch, nil)
+		if !done && !a.detach(a.ch, a.watch, nil) {
+			a.panicAsLanded()
 		}
 	}()
 	join(ctx, a.trace.key, a.trace.id)
 	done = true
+}
+
+// panicAsLanded panics if the flight ended in a panic, which was to reach this
+// blocking caller, and perhaps no other. (Where a channel caller was on it the
+// process crashes.)
+func (c *call[K, V]) panicAsLanded() {
+	if c.handout == nil {
+		return
+	}
+	<-c.handout.done
+	if o := &c.handout.outcome; o.ending == panicked && !c.flight.shard.group.opts.Recover {
+		panic(o.err)
+	}
 }
 
 func (t *tracing[K]) detached(ctx context.Context, err error) {

@@ -1006,8 +1006,8 @@ func TestTraceBrokenJoinIsItsCallersOwn(t *testing.T) {
 }
 
 func TestTraceCallerWhoseJoinBrokeIsNotOnTheFlight(t *testing.T) {
-	// With a context it can leave, so the flight is abandoned when the others have left too.
-	eachPair(t, detaching, bound, func(t *testing.T, leads, joins way) {
+	// However it called, so the flight is abandoned when the others have left too.
+	eachPair(t, detaching, ways, func(t *testing.T, leads, joins way) {
 		g, l := traced(cancelsAbandoned)
 		breaking(l, "Join", func() { panic("Join's") })
 		j := newJob()
@@ -1025,6 +1025,49 @@ func TestTraceCallerWhoseJoinBrokeIsNotOnTheFlight(t *testing.T) {
 		}
 		j.returns(7)
 	})
+}
+
+func TestTraceJoinThatBreaksTooLate(t *testing.T) {
+	// Clause 6: the flight landed with the caller on it. So a panic of the function is the caller's, and not lost
+	// behind the hook's.
+	blocking := []way{byDo, byDoContext, byEndlessDoContext}
+	for name, end := range map[string]func(){"panic": func() { panic("Join's") }, "Goexit": runtime.Goexit} {
+		for _, ends := range endings {
+			t.Run(name+" after "+ends.name, func(t *testing.T) {
+				eachPair(t, detaching, blocking, func(t *testing.T, leads, joins way) {
+					for _, recovers := range []bool{false, true} {
+						g, l := traced(func(o *singleflight.Options[string, int]) { o.Recover = recovers })
+						hook := make(chan bool)
+						breaking(l, "Join", func() { <-hook; end() })
+						ctx, cancel := context.WithCancel(t.Context())
+						j := newJob()
+						leads.call(g, ctx, "key", j)
+						joiner := joins.call(g, t.Context(), "key", newJob())
+						cancel()
+						synctest.Wait()
+						ends.of(j)
+						joiner.waits(t)
+						hook <- true
+						synctest.Wait()
+						a, _ := joiner.poll()
+						p, _ := a.Panic.(*singleflight.PanicError)
+						switch {
+						case strings.HasPrefix(ends.name, "panic") && !recovers:
+							if p == nil || p.Value != "boom" {
+								t.Errorf("the joiner got %+v, want the flight's panic", a)
+							}
+						case name == "panic":
+							if a.Panic != "Join's" {
+								t.Errorf("the joiner got %+v, want the hook's panic", a)
+							}
+						case !a.Exited:
+							t.Errorf("the joiner got %+v, want it to exit", a)
+						}
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestTraceCallersWhoseJoinBrokeAreNotInTheCrowd(t *testing.T) {

@@ -54,8 +54,10 @@ func TestRegisterRefusesATakenName(t *testing.T) {
 
 func TestRegisterRefusesANilGroup(t *testing.T) {
 	name := unused(t)
-	if text := fmt.Sprint(panicOf(func() { Register[string](name, nil) })); !strings.Contains(text, name) {
-		t.Errorf("Register panics with %q, which doesn't name %q", text, name)
+	for _, g := range []inspected[string]{nil, (*singleflight.Group[string, int])(nil)} {
+		if text := fmt.Sprint(panicOf(func() { Register(name, g) })); !strings.Contains(text, name) {
+			t.Errorf("Register panics with %q, which doesn't name %q", text, name)
+		}
 	}
 	Register(name, new(singleflight.Group[string, int]))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ type inspected[K comparable] interface {
 }
 
 func register[K comparable](r *registry, name string, g inspected[K], format func(K) string) {
-	if g == nil {
+	if v := reflect.ValueOf(g); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic(fmt.Sprintf("flightz: group %q is nil", name))
 	}
 	if format == nil {

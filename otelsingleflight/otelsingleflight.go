@@ -16,7 +16,8 @@
 //
 // All have the attribute singleflight.group, the group's name. The duration has
 // error.type besides if the flight ended in an error: "panic", "goexit", or
-// the type of the error.
+// the type of the error. A function that returns what another flight's panic
+// or Goexit became looks as if it had ended that way itself.
 //
 // # Spans
 //

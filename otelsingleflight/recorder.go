@@ -105,7 +105,7 @@ func errorType(err error) attribute.KeyValue {
 	if err == nil {
 		return attribute.KeyValue{}
 	}
-	if _, ok := err.(*singleflight.PanicError); ok {
+	if p, _ := err.(*singleflight.PanicError); p != nil {
 		return semconv.ErrorTypeKey.String("panic")
 	}
 	if err == singleflight.ErrGoexit {
@@ -117,8 +117,8 @@ func errorType(err error) attribute.KeyValue {
 // describe says in a flight's span how it failed. A panic's text includes the
 // stack, which is too long for a status.
 func describe(span trace.Span, err error) {
-	p, ok := err.(*singleflight.PanicError)
-	if !ok {
+	p, _ := err.(*singleflight.PanicError)
+	if p == nil {
 		span.SetStatus(codes.Error, valid(fmt.Sprint(err)))
 		return
 	}

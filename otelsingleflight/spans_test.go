@@ -247,6 +247,8 @@ func TestFailedFlights(t *testing.T) {
 			"*otelsingleflight.notFound", "load: no user 17"},
 		{"typed nil", func(context.Context) (int, error) { return 0, (*notFound)(nil) },
 			"*otelsingleflight.notFound", "<nil>"},
+		{"nil PanicError", func(context.Context) (int, error) { return 0, (*singleflight.PanicError)(nil) },
+			"*singleflight.PanicError", "<nil>"},
 		{"not UTF-8", func(context.Context) (int, error) { return 0, errors.New("no user \xff") },
 			"*errors.errorString", "no user \uFFFD"},
 		{"panic", func(context.Context) (int, error) { panic("out of users") },

@@ -31,6 +31,7 @@ package promsingleflight
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -62,7 +63,7 @@ func Register[K comparable](c *Collector, name string, g interface {
 	Stats() singleflight.Stats
 	InFlight() []singleflight.Flight[K]
 }) {
-	if g == nil {
+	if v := reflect.ValueOf(g); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic(fmt.Sprintf("promsingleflight: nil group %q", name))
 	}
 	if !utf8.ValidString(name) {
@@ -110,7 +111,7 @@ func observe[K comparable](flights []singleflight.Flight[K]) (a air) {
 		a.flights[flights[i].State]++
 	}
 	if len(flights) > 0 {
-		a.oldest = time.Since(flights[0].Since)
+		a.oldest = max(0, time.Since(flights[0].Since))
 	}
 	return a
 }

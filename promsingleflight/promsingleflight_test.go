@@ -167,6 +167,7 @@ func TestRegisterRefuses(t *testing.T) {
 	for what, f := range map[string]func(){
 		`reuse of name "users"`:           func() { Register(&c, "users", new(singleflight.Group[int, int])) },
 		`nil group "none"`:                func() { Register[int](&c, "none", nil) },
+		`nil group "nil"`:                 func() { Register(&c, "nil", (*singleflight.Group[int, int])(nil)) },
 		`name "a\xff" is not valid UTF-8`: func() { Register(&c, "a\xff", new(singleflight.Group[int, int])) },
 	} {
 		if got, want := panicOf(f), "promsingleflight: "+what; got != want {
@@ -175,6 +176,13 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 	if n := testutil.CollectAndCount(&c, "singleflight_flights_total"); n != 1 {
 		t.Errorf("%d groups are collected, want 1", n)
+	}
+}
+
+// The clock may have been set back since a flight was first listed.
+func TestNoAgeIsNegative(t *testing.T) {
+	if a := observe([]singleflight.Flight[string]{{Since: time.Now().Add(time.Hour)}}); a.oldest != 0 {
+		t.Errorf("the oldest flight is %v old", a.oldest)
 	}
 }
 

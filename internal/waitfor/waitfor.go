@@ -163,7 +163,7 @@ func (n *Context) Ask() {
 		if known {
 			return
 		}
-		parent := Of(n.Leader)
+		parent := parentOf(n.Leader)
 		mu.Lock()
 		if !n.landed() {
 			l := n.linked()
@@ -172,6 +172,14 @@ func (n *Context) Ask() {
 		mu.Unlock()
 		n = parent
 	}
+}
+
+// parentOf is Of for the context of a leader, on behalf of another caller. If
+// its Value panics that isn't this one's trouble, and the leader counts as
+// belonging to no flight.
+func parentOf(leader context.Context) (parent *Context) {
+	defer func() { recover() }()
+	return Of(leader)
 }
 
 // Holds reports whether from is a flight of the group home, or whether one of
