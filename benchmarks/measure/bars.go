@@ -68,23 +68,33 @@ const (
 	bytes       = "B"
 )
 
+// libraryLoop measures one entry point of any library.
+type libraryLoop func(peer.Library[string]) func(*testing.B)
+
+func (loop libraryLoop) side(l peer.Library[string]) func(Settings) reading {
+	return func(s Settings) reading { return benchmark(s.Time, loop(l)) }
+}
+
 func bars() []bar {
 	keys := stringKeys(keyCount)
 	this, xsync, resenje := peer.This[string](), peer.XSync(), peer.Resenje[string]()
 	tailscale, msync, bare := peer.Tailscale[string](), peer.Msync[string](), peer.Bare[string]()
 	// timed makes a row out of one loop and three libraries.
-	timed := func(work string, loop func(peer.Library[string]) func(*testing.B), l peer.Library[string], entry string, maxRatio float64, maxAllocs *float64) bar {
-		side := func(l peer.Library[string]) func(Settings) reading {
-			return func(s Settings) reading { return benchmark(s.Time, loop(l)) }
-		}
+	timed := func(work string, loop libraryLoop, l peer.Library[string], entry string, maxRatio float64, maxAllocs *float64) bar {
 		return bar{
 			work: work, unit: nanoseconds, peerName: l.Name, peerEntry: entry,
-			this: side(this), peer: side(l), bare: side(bare),
+			this: loop.side(this), peer: loop.side(l), bare: loop.side(bare),
 			maxRatio: maxRatio, maxAllocs: maxAllocs,
 		}
 	}
+	// shared is timed for callers that share a flight.
+	shared := func(work string, loop libraryLoop, l peer.Library[string], entry string, maxRatio float64) bar {
+		b := timed(work, loop, l, entry, maxRatio, nil)
+		b.bare = loop.side(peer.BareCrowd[string]())
+		return b
+	}
 	allocs := func(n float64) *float64 { return &n }
-	unshared := func(kind func(*testing.B) context.Context) func(peer.Library[string]) func(*testing.B) {
+	unshared := func(kind func(*testing.B) context.Context) libraryLoop {
 		return func(l peer.Library[string]) func(*testing.B) {
 			return withContext(l.DoContext, kind, peer.Immediate, keys)
 		}
@@ -103,20 +113,17 @@ func bars() []bar {
 		timed("Do, one hot key in parallel, fn returns at once", func(l peer.Library[string]) func(*testing.B) {
 			return hotKey(l.Do, peer.Immediate)
 		}, xsync, "Do", 0.35, nil),
-		timed("Do, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
-			return share(sharing, func(fn peer.Function) func(int) {
-				call := l.Do(fn)
-				return func(int) { call(oneKey) }
-			})
-		}, xsync, "Do", 1.00, nil),
+		shared("Do, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
+			return share(sharing, do(l))
+		}, xsync, "Do", 1.00),
 		timed("DoChan, unshared, receive included", func(l peer.Library[string]) func(*testing.B) {
 			return oneGoroutine(l.DoChan, peer.Immediate, keys)
 		}, xsync, "DoChan", 0.80, allocs(3)),
 		timed("DoContext, background context, unshared", unshared(background), resenje, "Do", 0.10, allocs(1)),
 		timed("DoContext, cancellable context, unshared", unshared(cancellable), resenje, "Do", 0.70, allocs(3)),
-		timed("DoContext, cancellable, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
+		shared("DoContext, cancellable, 1,000 goroutines share one flight", func(l peer.Library[string]) func(*testing.B) {
 			return shareContext(sharing, l.DoContext)
-		}, resenje, "Do", 1.00, nil),
+		}, resenje, "Do", 1.00),
 		timed("DoContext, background, unshared", unshared(background), msync, "throttle.Set.Call", 0.65, allocs(1)),
 		timed("DoChanContext, cancellable, unshared, receive included", func(l peer.Library[string]) func(*testing.B) {
 			return withContext(l.DoChanContext, cancellable, peer.Immediate, keys)

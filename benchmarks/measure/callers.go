@@ -68,7 +68,7 @@ func callerTimes(r *runner) {
 		}
 	}
 	curve := Curve{Family: CallersFamily, Title: CallerTime, Size: flightSize, Unit: nanoseconds, Series: named(ThisDo, XSyncDo, BareDo, ThisChan, XSyncChan)}
-	this, xsync, bare := peer.This[string](), peer.XSync(), peer.Bare[string]()
+	this, xsync, bare := peer.This[string](), peer.XSync(), peer.BareCrowd[string]()
 	for _, n := range sizes(1, r.settings.MaxCallers) {
 		r.prepare(func() { warm(n) })
 		got := r.inTurn(r.settings.curvePairs(n), crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))
@@ -132,7 +132,7 @@ func callerMemory(r *runner) {
 	}
 	both := Curve{Family: CallersFamily, Title: CallerMemory, Size: flightSize, Unit: bytes, Series: named(ThisDo, XSyncDo, BareDo, ThisChan, XSyncChan)}
 	heap := Curve{Family: CallersFamily, Title: CallerHeap, Size: flightSize, Unit: bytes, Series: named(ThisDo, XSyncDo, BareDo, ThisChan, XSyncChan)}
-	this, xsync, bare := peer.This[string](), peer.XSync(), peer.Bare[string]()
+	this, xsync, bare := peer.This[string](), peer.XSync(), peer.BareCrowd[string]()
 	for _, n := range sizes(fewestForHeap, r.settings.MaxCallers) {
 		r.prepare(func() { warm(n) })
 		got := r.inTurn(r.settings.MemoryPairs, crowded(n, this), crowded(n, xsync), crowded(n, bare), channels(n, this), channels(n, xsync))

@@ -12,7 +12,8 @@ import (
 
 // crowd is a number of goroutines whose calls share one flight. The function of
 // the flight returns when all of them have come as far as their call, and have
-// had the time to join.
+// had the time to join. A caller that the system stops on its way comes too
+// late all the same, and leads a second flight.
 type crowd struct {
 	callers  []func()
 	arrived  sync.WaitGroup
@@ -25,11 +26,8 @@ type crowd struct {
 func newCrowd(n int, bind func(peer.Function) func(caller int)) *crowd {
 	c := &crowd{callers: make([]func(), n)}
 	call := bind(peer.Of(func() int {
-		first := c.runs.Add(1) == 1
+		c.runs.Add(1)
 		c.arrived.Wait()
-		if !first { // the baseline's callers run it each, and have no lock
-			return 1
-		}
 		// Callers can have arrived and still be queueing for a lock of the
 		// library. The scheduler lets about 64 goroutines run before it comes
 		// back to one that has yielded.

@@ -53,6 +53,9 @@ func onGoroutines(n int, l peer.Library[string], keys []string) func(*testing.B)
 	return func(b *testing.B) {
 		call := l.Do(peer.Immediate)
 		share := len(keys) / n
+		for _, key := range keys {
+			call(key)
+		}
 		var group sync.WaitGroup
 		b.ResetTimer()
 		for g := range n {

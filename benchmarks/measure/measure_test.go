@@ -109,24 +109,36 @@ func TestSelect(t *testing.T) {
 
 // A crowd that mostly missed its flight would measure something else.
 func TestCrowdSharesOneFlight(t *testing.T) {
-	for _, l := range peer.Strings() {
-		if l.Do == nil || l.Module == "" {
+	libraries := append(peer.Strings(), peer.BareCrowd[string]())
+	for _, l := range libraries {
+		if l.Module == "" && l.DoChan != nil { // Bare, which shares nothing
 			continue
 		}
-		// On a busy machine the system can stop a thread that holds a lock of
-		// the library, and a crowd falls apart. Few may.
-		c := newCrowd(1000, do(l))
-		whole := 0
-		for range 20 {
-			c.round()
-			if c.runs.Load() < 10 {
-				whole++
+		crowds := map[string]*crowd{}
+		if l.Do != nil {
+			crowds["Do"] = newCrowd(1000, do(l))
+		}
+		if l.DoContext != nil {
+			crowds["DoContext"] = newCrowd(1000, func(fn peer.Function) func(int) {
+				call := l.DoContext(fn)
+				return func(int) { call(t.Context(), oneKey) }
+			})
+		}
+		for entry, c := range crowds {
+			// On a busy machine the system can stop a thread that holds a lock
+			// of the library, and a crowd falls apart. Few may.
+			whole := 0
+			for range 20 {
+				c.round()
+				if c.runs.Load() < 10 {
+					whole++
+				}
 			}
+			if whole < 15 {
+				t.Errorf("%s %s: %d of 20 crowds shared their flight, want nearly all", l.Name, entry, whole)
+			}
+			t.Logf("%s %s: %d whole crowds", l.Name, entry, whole)
 		}
-		if whole < 15 {
-			t.Errorf("%s: %d of 20 crowds shared their flight, want nearly all", l.Name, whole)
-		}
-		t.Logf("%s: %d whole crowds", l.Name, whole)
 	}
 }
 
@@ -147,11 +159,18 @@ func TestMedian(t *testing.T) {
 }
 
 func TestDiffer(t *testing.T) {
-	low, high := []float64{1, 2, 3, 4, 5}, []float64{6, 7, 8, 9, 10}
-	if !Differ(low, high) {
-		t.Error("samples that don't overlap don't differ")
+	runs := []float64{100, 130, 160, 190, 220, 250, 280} // of a machine that gets slower
+	dearer := make([]float64, len(runs))
+	for i := range runs {
+		dearer[i] = 1.1 * runs[i]
 	}
-	if Differ(low, []float64{1.5, 2.5, 2.7, 3.5, 4.5}) {
-		t.Error("samples of the same range differ")
+	if !Differ(runs, dearer) {
+		t.Error("values that are a tenth larger in each pair don't differ")
+	}
+	if Differ(runs, runs) {
+		t.Error("values differ from themselves")
+	}
+	if Differ(runs, []float64{90, 140, 150, 200, 210, 260, 270}) {
+		t.Error("values that are larger in some pairs and smaller in others differ")
 	}
 }

@@ -1,9 +1,13 @@
 package measure
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
 )
 
@@ -31,14 +35,50 @@ type Row struct {
 	MaxAllocs *float64 // nil: no bar
 }
 
+// Check returns an error if something is missing in results that were read from
+// a file.
+func (r Results) Check() error {
+	for _, row := range r.Rows {
+		if n := len(row.This); n == 0 || len(row.Peer) != n || len(row.Bare) != n {
+			return fmt.Errorf("row %q: %d, %d and %d values", row.Work, n, len(row.Peer), len(row.Bare))
+		}
+	}
+	for _, c := range r.Curves {
+		for _, s := range c.Series {
+			if len(s.Points) == 0 {
+				return fmt.Errorf("curve %q: series %q has no points", c.Title, s.Name)
+			}
+			for _, p := range s.Points {
+				if len(p.Values) == 0 {
+					return fmt.Errorf("curve %q: series %q has no values at %d", c.Title, s.Name, p.Size)
+				}
+			}
+		}
+	}
+	for _, g := range r.Grids {
+		for _, row := range g.Rows {
+			if len(row.Cells) != len(g.Columns) || len(row.Allocs) != len(g.Columns) || len(row.Cells) == 0 || len(row.Cells[0]) == 0 {
+				return fmt.Errorf("grid %q: row %q has no cells, or not as many as columns", g.Title, row.Name)
+			}
+		}
+	}
+	if len(r.Rows)+len(r.Curves)+len(r.Grids) == 0 {
+		return errors.New("no results")
+	}
+	return nil
+}
+
 // Ratios returns what this library took for each unit the peer took, pair by
 // pair.
-func (r Row) Ratios() []float64 {
-	ratios := make([]float64, len(r.This))
-	for i := range ratios {
-		ratios[i] = r.This[i] / r.Peer[i]
+func (r Row) Ratios() []float64 { return Ratios(r.This, r.Peer) }
+
+// Ratios divides values that were measured in turn, pair by pair.
+func Ratios(values, others []float64) []float64 {
+	r := make([]float64, min(len(values), len(others)))
+	for i := range r {
+		r[i] = values[i] / others[i]
 	}
-	return ratios
+	return r
 }
 
 // Curve is how one quantity changes with a size.
@@ -104,10 +144,18 @@ func Median(values []float64) float64 {
 	return benchmath.AssumeNothing.Summary(sample(values), 0.5).Center
 }
 
-// Differ reports whether two samples differ by more than chance explains.
+// Differ reports whether values that were measured in turn differ by more than
+// chance explains: by a t-test of the logarithms of their ratios.
 func Differ(a, b []float64) bool {
-	c := benchmath.AssumeNothing.Compare(sample(a), sample(b))
-	return c.P < c.Alpha
+	logs := make([]float64, min(len(a), len(b)))
+	for i, r := range Ratios(a, b) {
+		logs[i] = math.Log(r)
+	}
+	test, err := stats.PairedTTest(logs, make([]float64, len(logs)), 0, stats.LocationDiffers)
+	if errors.Is(err, stats.ErrZeroVariance) {
+		return logs[0] != 0
+	}
+	return err == nil && test.P < benchmath.DefaultThresholds.CompareAlpha
 }
 
 // sample copies the values, because NewSample sorts what it is given, and the

@@ -95,12 +95,61 @@ func TestDeduplicates(t *testing.T) {
 	}
 }
 
+// The baseline of crowds has one flight at a time, and runs its function apart
+// from callers that may leave.
+func TestBareCrowd(t *testing.T) {
+	for name := range entryPoints(peer.BareCrowd[string](), t.Context(), peer.Immediate) {
+		synctest.Test(t, func(t *testing.T) {
+			runs := 0
+			release := make(chan struct{})
+			call := entryPoints(peer.BareCrowd[string](), t.Context(), peer.Of(func() int { runs++; <-release; return 7 }))[name]
+			for range callers {
+				go func() {
+					if v, err := call("key"); v != 7 || err != nil {
+						t.Errorf("%s: call returned %d, %v; want 7, nil", name, v, err)
+					}
+				}()
+			}
+			synctest.Wait()
+			close(release)
+			synctest.Wait()
+			if call("key"); runs != 2 {
+				t.Errorf("%s: %d runs, want 2", name, runs)
+			}
+		})
+	}
+}
+
+// The baseline's callers leave when their context ends, as those of libraries do.
+func TestBareCallersDetach(t *testing.T) {
+	for name := range map[string]bool{"DoContext": true, "DoChanContext": true} {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(chan struct{})
+			ctx, cancel := context.WithCancel(t.Context())
+			call := entryPoints(peer.Bare[string](), ctx, peer.Of(func() int { <-release; return 7 }))[name]
+			returned := false
+			go func() { call("key"); returned = true }()
+			synctest.Wait()
+			if returned {
+				t.Errorf("%s returned before its function", name)
+			}
+			cancel()
+			synctest.Wait()
+			if !returned {
+				t.Errorf("%s waits on after its context has ended", name)
+			}
+			close(release)
+		})
+	}
+}
+
 func TestDeduplicatesOtherKeys(t *testing.T) {
 	type pair struct {
 		Tenant string
 		ID     int64
 	}
 	testDeduplicates(t, peer.This[int](), 1, 2)
+	testDeduplicates(t, peer.Traced[int](), 1, 2)
 	testDeduplicates(t, peer.Tailscale[int](), 1, 2)
 	testDeduplicates(t, peer.This[pair](), pair{"a", 1}, pair{"a", 2})
 	testDeduplicates(t, peer.This[any](), any("a"), any(1))

@@ -34,14 +34,6 @@ func Tailscale[K comparable]() Library[K] {
 				return r.Val, r.Err
 			}
 		},
-		Flights: func(fn Function, n int) Flights[K] {
-			g := new(singleflight.Group[K, int])
-			return &channels[K, singleflight.Result[int]]{
-				call:   func(key K) <-chan singleflight.Result[int] { return g.DoChan(key, fn.Plain) },
-				failed: failed,
-				kept:   make([]<-chan singleflight.Result[int], 0, n),
-			}
-		},
 		ContextFlights: func(fn Function, n int) ContextFlights[K] {
 			g := new(singleflight.Group[K, int])
 			return &contextChannels[K, singleflight.Result[int]]{

@@ -14,6 +14,7 @@ type verdict struct {
 	Value    float64
 	AtMost   float64
 	Bare     float64 // the same quantity of the work without any library; 0 if it isn't known
+	Runs     int     // that the value is of
 }
 
 // missed reports whether the value is above the bar; one that isn't a number
@@ -21,7 +22,7 @@ type verdict struct {
 func (v verdict) missed() bool { return !(v.Value <= v.AtMost) }
 
 func (v verdict) String() string {
-	s := fmt.Sprintf("%s: %s is %.2f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
+	s := fmt.Sprintf("%s: %s is %.3f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
 	if v.Bare > 0 {
 		s += fmt.Sprintf("; without any library it is %.2f", v.Bare)
 	}
@@ -52,6 +53,8 @@ func rowVerdicts(row measure.Row) []verdict {
 		Quantity: "this / " + row.PeerName,
 		Value:    measure.Median(row.Ratios()),
 		AtMost:   row.MaxRatio,
+		Bare:     measure.Median(measure.Ratios(row.Bare, row.Peer)),
+		Runs:     len(row.Ratios()),
 	}}
 	if row.MaxAllocs != nil {
 		all = append(all, verdict{
@@ -59,23 +62,35 @@ func rowVerdicts(row measure.Row) []verdict {
 			Quantity: "allocs/op",
 			Value:    roundAllocations(row.Allocs),
 			AtMost:   *row.MaxAllocs,
+			Runs:     len(row.Allocs),
 		})
 	}
 	return all
 }
 
-// check names the missed bars, and returns the exit code.
+// fewestRuns is the smallest number of runs that a bar may be judged by.
+const fewestRuns = 5
+
+// check names the missed bars, and those that were measured too seldom to be
+// judged, and returns the exit code.
 func check(r report, stderr io.Writer) int {
 	all := verdicts(r.Results)
-	missed := 0
+	missed, unjudged := 0, 0
 	for _, v := range all {
-		if v.missed() {
+		switch {
+		case v.Runs < fewestRuns:
+			fmt.Fprintf(stderr, "measured %d times, not %d: %v\n", v.Runs, fewestRuns, v)
+			unjudged++
+		case v.missed():
 			fmt.Fprintln(stderr, "missed:", v)
 			missed++
 		}
 	}
 	fmt.Fprintf(stderr, "%d of %d bars missed\n", missed, len(all))
-	if missed > 0 {
+	if unjudged > 0 {
+		fmt.Fprintf(stderr, "%d not judged\n", unjudged)
+	}
+	if missed+unjudged > 0 {
 		return 1
 	}
 	return 0

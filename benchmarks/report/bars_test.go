@@ -37,23 +37,23 @@ func TestCheckNamesMissedBars(t *testing.T) {
 	}{
 		"ratio": {
 			func(r *measure.Results) { r.Rows[0].This = times(70) },
-			"missed: Do, unshared, one goroutine: this / x/sync is 0.50, at most 0.30",
+			"missed: Do, unshared, one goroutine: this / x/sync is 0.500, at most 0.30",
 		},
 		"allocations": {
 			func(r *measure.Results) { r.Rows[0].Allocs = times(1) },
-			"missed: Do, unshared, one goroutine: allocs/op is 1.00, at most 0.00",
+			"missed: Do, unshared, one goroutine: allocs/op is 1.000, at most 0.00",
 		},
 		"not above the peer": {
 			func(r *measure.Results) { series(r, measure.FlightTime, "this").Points[1].Values = times(2000) },
-			"missed: Time per flight: this / x/sync at the worst size is 1.25, at most 1.00",
+			"missed: Time per flight: this / x/sync at the worst size is 1.250, at most 1.00",
 		},
 		"not steeper than the peer": {
 			func(r *measure.Results) { series(r, measure.FlightTime, "this").Points[5].Values = times(1200) },
-			"missed: Time per flight: growth of this from 10,000 keys on / growth of x/sync is 1.50, at most 1.00",
+			"missed: Time per flight: growth of this from 10,000 to 100,000 keys / growth of x/sync is 1.500, at most 1.00",
 		},
 		"flat memory": {
 			func(r *measure.Results) { series(r, measure.FlightHeap, "this").Points[2].Values = times(600) },
-			"missed: Live heap per flight, this: the dearest size / the cheapest before it is 2.00, at most 1.50",
+			"missed: Live heap per flight, this: the dearest size / the cheapest before it is 2.000, at most 1.50",
 		},
 		"flat time of callers": {
 			func(r *measure.Results) { series(r, measure.CallerTime, measure.ThisDo).Points[5].Values = times(900) },
@@ -69,7 +69,7 @@ func TestCheckNamesMissedBars(t *testing.T) {
 			func(r *measure.Results) {
 				series(r, measure.GoroutinesTitle(4), "this").Points[6].Values = times(61)
 			},
-			"missed: Goroutines on distinct keys, GOMAXPROCS 4: the dearest number of goroutines / one is 2.03, at most 2.00",
+			"missed: Goroutines on distinct keys, GOMAXPROCS 4: the dearest number of goroutines / one is 2.033, at most 2.00",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +83,26 @@ func TestCheckNamesMissedBars(t *testing.T) {
 				t.Errorf("messages\n%swant\n%s", stderr, test.want)
 			}
 		})
+	}
+}
+
+// A bar isn't judged by a few runs.
+func TestCheckNeedsRuns(t *testing.T) {
+	r := canned()
+	r.Results.Rows[1].This = r.Results.Rows[1].This[:2]
+	r.Results.Rows[1].Peer = r.Results.Rows[1].Peer[:2]
+	r.Results.Rows[1].Bare = r.Results.Rows[1].Bare[:2]
+	points := series(&r.Results, measure.FlightHeap, "this").Points
+	points[1].Values = points[1].Values[:4]
+	code, stderr := judge(t, r)
+	for _, want := range []string{
+		"measured 2 times, not 5: Live heap per DoChan flight, 200,000 in flight:",
+		"measured 4 times, not 5: Live heap per flight, this:",
+		"\n2 not judged\n",
+	} {
+		if code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, messages\n%swant 1 and\n%s", code, stderr, want)
+		}
 	}
 }
 
@@ -129,7 +149,7 @@ func TestRiseIsShownBesideTheBareRise(t *testing.T) {
 	}
 	set(measure.ThisDo, 300)
 	set(measure.BareDo, 250)
-	want := "missed: Time per caller, this Do: the dearest size / the cheapest before it is 3.00, at most 1.50; without any library it is 2.50\n"
+	want := "missed: Time per caller, this Do: the dearest size / the cheapest before it, from 100 on is 3.000, at most 1.50; without any library it is 2.50\n"
 	if code, stderr := judge(t, r); code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("exit code %d, messages\n%swant 1 and\n%s", code, stderr, want)
 	}

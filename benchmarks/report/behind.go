@@ -54,7 +54,7 @@ func compare(work, peer string, this, other []float64) []behind {
 	if len(this) == 0 || len(other) == 0 || !measure.Differ(this, other) {
 		return nil
 	}
-	ratio := measure.Median(this) / measure.Median(other)
+	ratio := measure.Median(measure.Ratios(this, other))
 	if ratio <= 1 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"strings"
 
 	"github.com/seed-737f55c4/singleflight/benchmarks/measure"
@@ -53,11 +54,24 @@ func rise(c measure.Curve, name, bare string, first int) []verdict {
 		Quantity: "the dearest size / the cheapest before it",
 		Value:    highestRise(s, first),
 		AtMost:   flat,
+		Runs:     runsOf(s),
+	}
+	if first > 1 {
+		v.Quantity += ", from " + count(first) + " on"
 	}
 	if b, ok := c.Find(bare); ok {
 		v.Bare = highestRise(b, first)
 	}
 	return []verdict{v}
+}
+
+// runsOf returns how often the point was measured that was measured least.
+func runsOf(s measure.Series) int {
+	runs := math.MaxInt
+	for _, p := range s.Points {
+		runs = min(runs, len(p.Values))
+	}
+	return runs
 }
 
 func highestRise(s measure.Series, first int) float64 {
@@ -84,11 +98,14 @@ func steepness(c measure.Curve) []verdict {
 	if !ok || !peerOK {
 		return nil
 	}
+	s, _ := c.Find("this")
+	most := s.Points[len(s.Points)-1].Size
 	return []verdict{{
 		Name:     c.Title,
-		Quantity: "growth of this from 10,000 keys on / growth of x/sync",
+		Quantity: "growth of this from " + count(steepFrom) + " to " + count(most) + " keys / growth of x/sync",
 		Value:    this / peer,
 		AtMost:   1,
+		Runs:     runsOf(s),
 	}}
 }
 
@@ -117,7 +134,7 @@ func above(c measure.Curve, name, peer string) []verdict {
 	worst := 0.0
 	for _, p := range s.Points {
 		if q, ok := other.At(p.Size); ok {
-			worst = max(worst, measure.Median(ratios(p.Values, q.Values)))
+			worst = max(worst, measure.Median(measure.Ratios(p.Values, q.Values)))
 		}
 	}
 	return []verdict{{
@@ -125,6 +142,7 @@ func above(c measure.Curve, name, peer string) []verdict {
 		Quantity: name + " / " + peer + " at the worst size",
 		Value:    worst,
 		AtMost:   1,
+		Runs:     min(runsOf(s), runsOf(other)),
 	}}
 }
 
@@ -147,14 +165,6 @@ func crowding(c measure.Curve) []verdict {
 		Quantity: "the dearest number of goroutines / one",
 		Value:    worst,
 		AtMost:   collapse,
+		Runs:     runsOf(s),
 	}}
-}
-
-// ratios divides values that were measured in turn.
-func ratios(values, peer []float64) []float64 {
-	r := make([]float64, min(len(values), len(peer)))
-	for i := range r {
-		r[i] = values[i] / peer[i]
-	}
-	return r
 }

@@ -48,12 +48,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // obtain measures, or loads what was measured before.
 func obtain(o options, stderr io.Writer) (report, error) {
-	if o.load != "" {
-		return load(o.load)
-	}
 	// A run of minutes must not end with a directory that can't be written.
 	if err := writable(o); err != nil {
 		return report{}, err
+	}
+	if o.load != "" {
+		return load(o.load)
 	}
 	bar := newProgress(stderr)
 	defer bar.finish()
@@ -68,19 +68,16 @@ func obtain(o options, stderr io.Writer) (report, error) {
 	return r, nil
 }
 
-// publish writes the files that were asked for, and prints the tables. The
-// files come first: a reader of the tables may stop reading, which ends the
-// process.
+// publish writes the files that were asked for, and prints the tables, also if
+// a file can't be written. The files come first: a reader of the tables may stop
+// reading, which ends the process.
 func publish(o options, r report, stdout io.Writer) error {
+	var errs []error
 	if o.save != "" {
-		if err := save(o.save, r); err != nil {
-			return err
-		}
+		errs = append(errs, save(o.save, r))
 	}
 	if o.docs != "" {
-		if err := writeDocuments(o.docs, r); err != nil {
-			return err
-		}
+		errs = append(errs, writeDocuments(o.docs, r))
 	}
-	return printTables(stdout, r)
+	return errors.Join(append(errs, printTables(stdout, r))...)
 }

@@ -21,21 +21,21 @@ var meanings = map[string]string{
 // limits says what keeps work from getting cheaper where its bar may be out of
 // reach; docs/design.md has the profiles.
 var limits = map[string]string{
-	"Do, 1,000 goroutines share one flight":                     "Starting, parking and waking the goroutines is nearly all of it, for the peer too. Goroutines that wait at a closed channel, without any library, take 0.91 of what the peer takes.",
-	"DoContext, cancellable, 1,000 goroutines share one flight": "As for Do, with a select on the landing and the caller's context. Without any library that takes 0.90 of what the peer takes.",
-	"DoContext, cancellable context, unshared":                  "The function needs a goroutine that can go on without its caller, and the caller a select, so that it notices either end. These two alone, without any library, take 0.54 of what the peer takes, and with the allocation of the function's context, a hash and four locks 0.59. The rest is many small steps.",
+	"Do, 1,000 goroutines share one flight":                     "Starting, parking and waking the goroutines is nearly all of it, for the peer too.",
+	"DoContext, cancellable, 1,000 goroutines share one flight": "As for Do, with a select on the landing and the caller's context.",
+	"DoContext, cancellable context, unshared":                  "The function needs a goroutine that can go on without its caller, and the caller a select, so that it notices either end. To these come the function's context, which must be allocated, a hash, four locks, and many small steps.",
 	"DoContext, background, unshared":                           "Nearly a third of it is the allocation of the function's context, which can't be spared or used again, since the function may keep it. The peer passes the caller's context on.",
-	"DoChanContext, cancellable, unshared, receive included":    "A goroutine and a channel, without any library, are a quarter of what the peer takes; with a watch over the caller's context that needs no goroutine (context.AfterFunc, and taking that back) they are 0.51 of it.",
+	"DoChanContext, cancellable, unshared, receive included":    "Besides a goroutine and a channel it needs a watch over the caller's context: context.AfterFunc, which needs no goroutine, and taking that back.",
 }
 
 // familyNotes says what the curves and grids of each family mean for a service.
 var familyNotes = map[string]string{
 	measure.InFlightFamily:   "A backend stalls and loads pile up. Each point starts as many flights by DoChan, with all their functions waiting, then lets them land and receives every result. Most of the time is the goroutines', as the bare line shows: it starts the same goroutines and channels without any library. The slowest calls show whether one request pays for the growth of the table; pauses of the collector and of the scheduler are in them too.",
-	measure.CallersFamily:    "A crowd waits for one load. For Do, each point starts as many goroutines, which share one flight, and waits until all have returned; the bare line has the same goroutines wait without any library. For DoChan it makes as many calls from one goroutine. Memory is what is held for each caller while it waits: for Do its stack is in it, but not the descriptor of its goroutine, which the runtime keeps for reuse.",
+	measure.CallersFamily:    "A crowd waits for one load. For Do, each point starts as many goroutines, which share one flight, and waits until all have returned; the bare line has the same goroutines wait at a channel that is closed, without any library. For DoChan it makes as many calls from one goroutine. Memory is what is held for each caller while it waits: for Do its stack is in it, but not the descriptor of its goroutine, which the runtime keeps for reuse.",
 	measure.DetachingFamily:  "A crowd that waits for one load gives up: all contexts end, one by one in an arbitrary order, while one more caller stays. Each point is the time from the first cancellation until the last caller has returned, or the last channel has its result. The bare lines do the same without a flight: a goroutine that waits in a select, or context.AfterFunc and a channel.",
 	measure.GoroutinesFamily: "Requests for different keys on few or many goroutines and processors. A point is the time for one call, all goroutines taken together: it falls as processors share the work, and must not rise as goroutines compete. GOMAXPROCS above the number of processors shows what happens when a thread is descheduled by the system in the middle of a call.",
 	measure.KeysFamily:       "Keys as services have them. x/sync takes strings alone; other keys must be formatted for it first, which is not measured here.",
-	measure.HooksFamily:      "What a Trace costs, here one whose hooks do nothing: the flight gets an id and a start time, and is a larger allocation.",
+	measure.HooksFamily:      "What a Trace costs, here one whose hooks do nothing: the flight gets an id and a start time, and is made anew each time.",
 	measure.LibrariesFamily:  "Every entry point of every library for a flight that nobody joins, each in its cheapest form of the work. A dash stands for an entry point that the library lacks.",
 }
 

@@ -23,9 +23,6 @@ type options struct {
 	load     string // file
 }
 
-// fewestPairs is the smallest number of pairs that a bar may be judged by.
-const fewestPairs = 5
-
 // parse reads the arguments. Its errors name the flag that is wrong; for -h it
 // prints the flags and returns flag.ErrHelp.
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -37,7 +34,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	only := flags.String("only", "", "measure only what has a name that matches the `regexp`")
 	pairs := flags.Int("pairs", 0, "how `often` to measure each row, in turn with its peer (default 7, with -short 5)")
 	length := flags.Duration("time", 0, "how `long` to measure one row once (default 500ms, with -short 50ms)")
-	docs := flags.String("docs", "../docs", "the `directory` to write benchmarks.md and the charts to; with -short or -only nothing is written unless this is given")
+	docs := flags.String("docs", "../docs", "the `directory` to write benchmarks.md and the charts to; with -short, -only or -load nothing is written unless this is given")
 	flags.StringVar(&o.save, "save", "", "write what was measured to the `file`, for -load")
 	flags.StringVar(&o.load, "load", "", "measure nothing, and report what -save wrote to the `file`")
 	if err := flags.Parse(args); err != nil {
@@ -65,6 +62,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	})
 
 	if given["load"] {
+		if o.load == "" {
+			return o, errors.New("flag -load: no file")
+		}
 		for _, name := range []string{"short", "only", "pairs", "time", "save"} {
 			if given[name] {
 				return o, fmt.Errorf("flags -load and -%s exclude each other", name)
@@ -81,8 +81,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		}
 		o.settings.Pairs = *pairs
 	}
-	if o.check && o.settings.Pairs < fewestPairs {
-		return o, fmt.Errorf("flag -pairs: -check needs %d at least, not %d", fewestPairs, *pairs)
+	if o.check && o.settings.Pairs < fewestRuns {
+		return o, fmt.Errorf("flag -pairs: -check needs %d at least, not %d", fewestRuns, *pairs)
 	}
 	if given["time"] {
 		if *length < time.Microsecond {
@@ -98,7 +98,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if len(o.parts) == 0 {
 		return o, fmt.Errorf("flag -only: nothing matches %q; there are:\n\t%s", *only, strings.Join(names(), "\n\t"))
 	}
-	if given["docs"] || !*short && !given["only"] {
+	if given["docs"] || !*short && !given["only"] && !given["load"] {
 		o.docs = *docs
 	}
 	return o, nil

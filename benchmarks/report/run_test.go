@@ -23,6 +23,7 @@ func TestArgumentsThatAreWrong(t *testing.T) {
 		{[]string{"-only", "no such work"}, "-only"},
 		{[]string{"-only", "no such work"}, "Do, unshared, one goroutine"},
 		{[]string{"-load", "x", "-short"}, "-short"},
+		{[]string{"-load", ""}, "-load"},
 		{[]string{"-load", "x", "-save", "y"}, "-save"},
 		{[]string{"everything"}, `"everything"`},
 	} {
@@ -62,6 +63,8 @@ func TestWhereDocumentsGo(t *testing.T) {
 		{"-only Do", ""},
 		{"-short -docs d", "d"},
 		{"-docs d", "d"},
+		{"-load x", ""},
+		{"-load x -docs d", "d"},
 	} {
 		o, err := parse(strings.Fields(test.args), &bytes.Buffer{})
 		if err != nil || o.docs != test.want {
@@ -107,6 +110,43 @@ func TestMeasureOneRow(t *testing.T) {
 	}
 	if again.String() != stdout.String() {
 		t.Errorf("loaded tables differ:\n%s\nwant\n%s", again.String(), stdout.String())
+	}
+}
+
+// A run of minutes finds out before it begins that its documents can't be
+// written. The tables are printed even if they fail later.
+func TestDocumentsThatFail(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"-only", "^Do, unshared", "-docs", file}, &stdout, &stderr); code != 1 || stdout.Len() > 0 {
+		t.Errorf("exit code %d, printed %q; want 1 and nothing", code, stdout.String())
+	}
+	if err := publish(options{docs: file}, canned(), &stdout); err == nil || !strings.Contains(stdout.String(), "Do, unshared, one goroutine") {
+		t.Errorf("error %v, printed %q; want an error and the tables", err, stdout.String())
+	}
+}
+
+func TestLoadChecksWhatItReads(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`: "no results",
+		`{"Results":{"Rows":[{"Work":"x","This":[1],"Peer":[],"Bare":[1]}]}}`:       `row "x"`,
+		`{"Results":{"Curves":[{"Title":"x","Series":[{"Name":"this"}]}]}}`:         `curve "x"`,
+		`{"Results":{"Curves":[{"Title":"x","Series":[{"Points":[{"Size":7}]}]}]}}`: "at 7",
+		`{"Results":{"Grids":[{"Title":"x","Columns":["this"],"Rows":[{}]}]}}`:      `grid "x"`,
+		`{`: "unexpected end",
+	} {
+		file := filepath.Join(t.TempDir(), "saved.json")
+		if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		code := run([]string{"-load", file}, &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), want) || !strings.Contains(stderr.String(), file) {
+			t.Errorf("%s: exit code %d, message %q, which lacks %s or the file", text, code, stderr.String(), want)
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ func load(file string) (report, error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", file, err)
 	}
+	if err := r.Results.Check(); err != nil {
+		return r, fmt.Errorf("%s: %w", file, err)
+	}
 	return r, nil
 }
 
@@ -32,6 +35,14 @@ func load(file string) (report, error) {
 func writable(o options) error {
 	if o.docs != "" {
 		if err := os.MkdirAll(o.docs, 0o777); err != nil {
+			return err
+		}
+		f, err := os.CreateTemp(o.docs, ".benchmarks-*")
+		if err != nil {
+			return err
+		}
+		f.Close()
+		if err := os.Remove(f.Name()); err != nil {
 			return err
 		}
 	}

@@ -110,7 +110,7 @@ func curveTable(c measure.Curve) table.Writer {
 		for _, pair := range pairs {
 			this, _ := pair[0].At(size)
 			peer, _ := pair[1].At(size)
-			row = append(row, ratio(ratios(this.Values, peer.Values)))
+			row = append(row, ratio(measure.Ratios(this.Values, peer.Values)))
 		}
 		t.AppendRow(row)
 	}
