@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -205,6 +206,53 @@ func TestSVG(t *testing.T) {
 	}
 }
 
+// To find out whether a file can be written changes nothing.
+func TestWritableChangesNothing(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "old.svg")
+	put(t, file, "old")
+	before, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(folder, "link.svg")
+	links := os.Symlink(filepath.Join(folder, "target.svg"), link) == nil // not on every system
+	for _, name := range []string{file, link, filepath.Join(folder, "new.svg"), os.DevNull} {
+		if err := writable(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) != "old" {
+		t.Errorf("the file has %q, %v; want what it had", text, err)
+	}
+	if after, err := os.Stat(file); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the file was written at %v, %v; want %v", after.ModTime(), err, before.ModTime())
+	}
+	want := []string{file}
+	if links {
+		want = []string{link, file}
+	}
+	if got, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the folder has %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestWritableSeesAReadOnlyFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.svg")
+	put(t, file, "old")
+	if err := os.Chmod(file, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := os.OpenFile(file, os.O_WRONLY, 0); err == nil {
+		open.Close()
+		t.Skip("this user may write it nevertheless")
+	}
+	if err := writable(file); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("the error is %v, want %v", err, os.ErrPermission)
+	}
+}
+
 func TestDatabaseIsBuiltOnceAndRebuiltWhenItHasTo(t *testing.T) {
 	h := newHouse(t)
 	for _, step := range []struct {
@@ -252,9 +300,15 @@ func TestBadInput(t *testing.T) {
 		{"-input " + wordless, failure, "nothing to search for"},
 		{"-addr " + taken.Addr().String(), failure, "port in use: " + taken.Addr().String()},
 		{"-svg " + filepath.Join(missing, "a.svg"), failure, missing + ": no such folder"},
-		{"-svg " + empty, failure, empty + " is a folder"},
+		{"-svg " + empty, failure, "-svg: " + empty + " is a folder"},
+		{"-svg " + filepath.Join(file, "a.svg"), failure, "-svg: " + file + " is no folder"},
+		{"-svg " + strings.Repeat("a", 1000), failure, "-svg: "},
+		{"-svg /proc/a.svg", failure, "-svg: "}, // there or not, nobody can write it
 		{"-addr 192.0.2.1:80", misuse, `-addr: "192.0.2.1" is not a loopback address`},
 		{"-addr here", misuse, "-addr: address here: missing port"},
+		{"-addr localhost:99999", misuse, "-addr: address 99999: invalid port"},
+		{"-addr localhost:-1", misuse, "-addr: address -1: invalid port"},
+		{"-addr localhost:here", misuse, "-addr: "},
 		{"-clients -1", misuse, "-clients: -1 is not between 1 and 1000"},
 		{"-clients 0", misuse, "-clients: 0 is not between 1 and 1000"},
 		{"-requests -1", misuse, "-requests: -1 is negative"},
@@ -264,8 +318,12 @@ func TestBadInput(t *testing.T) {
 		{"-impatient 1.5", misuse, "-impatient: 1.5 is not between 0 and 1"},
 		{"-patience 0", misuse, "-patience: 0s is not positive"},
 		{"-pause -1s", misuse, "-pause: -1s is negative"},
+		{"-pause 8s", misuse, "-pause: 8s is more than the duration, 7s"},
+		{"-pause 2562047h", misuse, "-pause: 2562047h0m0s is more than the duration, 7s"},
 		{"-expiry 0", misuse, "-expiry: 0s is not positive"},
 		{"-skew 1", misuse, "-skew: 1 is not more than 1"},
+		{"-skew +Inf", misuse, "-skew: +Inf is not a finite number"},
+		{"-skew NaN", misuse, "-skew: NaN is not a finite number"},
 		{"-whatever", misuse, "flag provided but not defined: -whatever"},
 		{"extra", misuse, "unexpected argument: extra"},
 	} {

@@ -42,13 +42,13 @@ func parse(arguments []string) (*options, error) {
 	case o.expiry <= 0:
 		return nil, fmt.Errorf("-expiry: %v is not positive", o.expiry)
 	}
-	host, _, err := net.SplitHostPort(o.addr)
+	host, err := hostOf("addr", o.addr)
 	if err != nil {
-		return nil, fmt.Errorf("-addr: %w", err)
+		return nil, err
 	}
 	if o.listen != "" {
-		if _, _, err := net.SplitHostPort(o.listen); err != nil {
-			return nil, fmt.Errorf("-listen: %w", err)
+		if _, err := hostOf("listen", o.listen); err != nil {
+			return nil, err
 		}
 		if o.json || o.svg != "" {
 			return nil, errors.New("-listen: there is no result for -json and -svg to write")
@@ -58,6 +58,18 @@ func parse(arguments []string) (*options, error) {
 		return nil, fmt.Errorf("-addr: %q is not a loopback address", host)
 	}
 	return o, nil
+}
+
+// hostOf gives the host of the address that a flag has, if that is one.
+func hostOf(flag, addr string) (string, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return "", fmt.Errorf("-%s: %w", flag, err)
+	}
+	return host, nil
 }
 
 func define() (*options, *flag.FlagSet) {
@@ -74,7 +86,7 @@ func define() (*options, *flag.FlagSet) {
 	flags.IntVar(&o.plan.Requests, "requests", 0, "how many requests each sends at most; 0: as many as the duration allows")
 	flags.Float64Var(&o.plan.Impatient, "impatient", 0.3, "the share of the clients that are impatient, 0 to 1")
 	flags.DurationVar(&o.plan.Patience, "patience", 5*time.Millisecond, "when an impatient client hangs up")
-	flags.DurationVar(&o.plan.Pause, "pause", 50*time.Millisecond, "the mean pause of a client before a request")
+	flags.DurationVar(&o.plan.Pause, "pause", 50*time.Millisecond, "the mean pause of a client before a request, at most the duration")
 	flags.Float64Var(&o.plan.Skew, "skew", 1.2, "exponent of the Zipf distribution of the queries, more than 1")
 	flags.Uint64Var(&o.plan.Seed, "seed", 1, "seed of the random numbers")
 	flags.IntVar(&o.terms, "terms", 16, "how many different queries there are at most")

@@ -32,7 +32,7 @@ func (p *program) play(ctx context.Context, o *options) (r *report.Report, err e
 
 	if o.svg != "" {
 		if err := writable(o.svg); err != nil {
-			return nil, fmt.Errorf("no room for the chart: %w", err)
+			return nil, fmt.Errorf("-svg: %w", err)
 		}
 	}
 	r = &report.Report{Settings: report.Settings{Plan: o.plan, Expiry: o.expiry, Limit: p.limits.query}}
@@ -69,7 +69,10 @@ func listen(flag, addr string) (net.Listener, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("port in use: %s; -%s names another", addr, flag)
 	}
-	return listener, err
+	if err != nil {
+		return nil, fmt.Errorf("-%s: %w", flag, err)
+	}
+	return listener, nil
 }
 
 // terms are what the clients search for.
@@ -212,20 +215,51 @@ func draw(r *report.Report, name string) error {
 	return file.Close()
 }
 
-// writable finds out early that a file can't be written, rather than when there is something to write.
+// writable finds out early that a file can't be written, rather than when there is something to write. What is there stays
+// as it is, and what isn't stays missing.
 func writable(name string) error {
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a folder", name)
+	if err := isFolder(filepath.Dir(name)); err != nil {
+		return err
 	}
-	folder := filepath.Dir(name)
-	info, err := os.Stat(folder)
+	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%s: no such folder", folder)
+		return creatable(name)
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder", name)
+	case !info.Mode().IsRegular():
+		return nil // opened and closed, a pipe would end for its reader
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// creatable creates a file that isn't there, and removes it.
+func creatable(name string) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, os.ErrExist) {
+		return nil // a link to a file that isn't there, which must not be the one that is removed
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(name))
+}
+
+func isFolder(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s: no such folder", name)
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is no folder", folder)
+		return fmt.Errorf("%s is no folder", name)
 	}
 	return nil
 }

@@ -77,6 +77,9 @@ func (p *program) watch(ctx context.Context, o *options) (err error) {
 	return nil
 }
 
+// rest is how long the program waits after a load without requests, for which no time may have passed.
+const rest = time.Second
+
 // loadUntil sends one load after another until ctx ends, and tells of requests that failed.
 func (p *program) loadUntil(ctx context.Context, base string, plan load.Plan) {
 	for ; ; plan.Seed++ {
@@ -87,6 +90,12 @@ func (p *program) loadUntil(ctx context.Context, base string, plan load.Plan) {
 		c := tally.Count()
 		if n := c.PatientFailedByAnother + c.ImpatientFailedByAnother + c.FailedOtherwise; n > 0 {
 			p.say("this must not happen: %d of %d requests failed. %s", n, c.Requests, c.FirstFailure)
+		}
+		if c.Requests == 0 {
+			select {
+			case <-time.After(rest):
+			case <-ctx.Done():
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -10,7 +11,10 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/load"
 )
 
 // A watchedGroup is what the page's JSON says of a group.
@@ -101,6 +105,9 @@ func TestWatchArguments(t *testing.T) {
 		says      string
 	}{
 		{[]string{"-listen", "nowhere"}, misuse, "-listen: "},
+		{[]string{"-listen", "localhost:99999"}, misuse, "-listen: address 99999: invalid port"},
+		{[]string{"-listen", "192.0.2.1:80"}, failure, "-listen: "}, // no address of this machine
+		{[]string{"-listen", "127.0.0.1:0", "-pause", "100000h"}, misuse, "-pause: 100000h0m0s is more than the duration, 1m0s"},
 		{[]string{"-listen", "127.0.0.1:0", "-json"}, misuse, "-listen: "},
 		{[]string{"-listen", "127.0.0.1:0", "-svg", "chart.svg"}, misuse, "-listen: "},
 		{[]string{"-listen", taken.Addr().String()}, failure, "-listen names another"},
@@ -111,4 +118,56 @@ func TestWatchArguments(t *testing.T) {
 			t.Errorf("%q: stdout is %q, stderr is %q", test.arguments, &h.out, &h.err)
 		}
 	}
+}
+
+// emptyPlan is the plan of a load without requests. What it asks for fails at a base URL that is none, without a network.
+func emptyPlan(t *testing.T) load.Plan {
+	t.Helper()
+	plan := load.Plan{Clients: 1, Requests: 1, Duration: time.Millisecond, Pause: time.Millisecond,
+		Patience: time.Hour, Skew: 2, Grace: time.Hour, Queries: []string{"query"}}
+	for ; ; plan.Seed++ {
+		tally, err := load.Run(t.Context(), plan, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tally.Count().Requests == 0 {
+			return plan
+		}
+	}
+}
+
+// A writerFunc is called with what is written.
+type writerFunc func(text string)
+
+func (f writerFunc) Write(text []byte) (int, error) {
+	f(string(text))
+	return len(text), nil
+}
+
+func TestALoadWithoutRequestsIsFollowedByARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := emptyPlan(t)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		// It says that the first request failed, of a load after the empty one.
+		p := &program{stderr: writerFunc(func(string) { stop() })}
+		start := time.Now()
+		p.loadUntil(ctx, "", plan)
+		if took := time.Since(start); took < rest {
+			t.Errorf("the first request was sent after %v, want %v at least", took, rest)
+		}
+	})
+}
+
+func TestTheRestEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), rest/2)
+		defer stop()
+		p := &program{stderr: writerFunc(func(string) { stop() })}
+		start := time.Now()
+		p.loadUntil(ctx, "", emptyPlan(t))
+		if took := time.Since(start); took != rest/2 {
+			t.Errorf("it ended after %v, want %v", took, rest/2)
+		}
+	})
 }

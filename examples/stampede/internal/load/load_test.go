@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-737f55c4/singleflight/examples/stampede/internal/load"
@@ -28,6 +29,9 @@ func plan() load.Plan {
 		Queries:  []string{"first", "second", "third", "fourth"},
 	}
 }
+
+// nowhere is the base URL of no service: each request fails, without a network.
+const nowhere = ""
 
 // run sends a load to a server with this handler.
 func run(t *testing.T, p load.Plan, handler http.HandlerFunc) *load.Tally {
@@ -110,10 +114,35 @@ func TestOutcomes(t *testing.T) {
 
 func TestALoadEndsByItsTime(t *testing.T) {
 	p := plan()
-	p.Requests, p.Duration, p.Pause = 0, time.Millisecond, time.Hour
-	if got := run(t, p, func(http.ResponseWriter, *http.Request) {}).Count().Requests; got != 0 {
-		t.Errorf("%d requests were sent, want none: the first pause is longer than the load", got)
+	p.Requests, p.Duration, p.Pause = 0, time.Hour, time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		tally, err := load.Run(t.Context(), p, nowhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > p.Duration || tally.Count().Requests == 0 {
+			t.Errorf("%d requests were sent in %v, want some, within %v", tally.Count().Requests, took, p.Duration)
+		}
+	})
+}
+
+// Pauses that are more than a time.Duration holds are long ones.
+func TestLongPauses(t *testing.T) {
+	sent := func(t *testing.T, duration time.Duration) int {
+		p := plan()
+		p.Clients, p.Requests, p.Duration, p.Pause = 100, 1, duration, duration
+		tally, err := load.Run(t.Context(), p, nowhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tally.Count().Requests
 	}
+	synctest.Test(t, func(t *testing.T) {
+		if short, long := sent(t, time.Hour), sent(t, 1<<62); long != short {
+			t.Errorf("of 100 clients %d send a request, want %d as in a short load: the pauses are in proportion", long, short)
+		}
+	})
 }
 
 func TestGraceEndsWhatHangs(t *testing.T) {

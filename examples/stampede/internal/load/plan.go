@@ -18,7 +18,7 @@ type Plan struct {
 	Requests  int           `json:"requests"`    // how many each client sends at most; 0: as many as Duration allows
 	Impatient float64       `json:"impatient"`   // the share of the clients that are impatient
 	Patience  time.Duration `json:"patience_ns"` // when an impatient client hangs up
-	Pause     time.Duration `json:"pause_ns"`    // the mean pause
+	Pause     time.Duration `json:"pause_ns"`    // the mean pause; not more than Duration
 	Skew      float64       `json:"skew"`        // exponent of the Zipf distribution of the queries; more than 1
 	Seed      uint64        `json:"seed"`        // of the random numbers
 	Grace     time.Duration `json:"grace_ns"`    // how long after Duration a patient client waits for its last answer
@@ -43,7 +43,11 @@ func (p *Plan) Check() error {
 		return fmt.Errorf("patience: %v is not positive", p.Patience)
 	case p.Pause < 0:
 		return fmt.Errorf("pause: %v is negative", p.Pause)
-	case !(p.Skew > 1) || math.IsInf(p.Skew, 1):
+	case p.Pause > p.Duration:
+		return fmt.Errorf("pause: %v is more than the duration, %v", p.Pause, p.Duration)
+	case math.IsNaN(p.Skew) || math.IsInf(p.Skew, 0):
+		return fmt.Errorf("skew: %v is not a finite number", p.Skew)
+	case p.Skew <= 1:
 		return fmt.Errorf("skew: %v is not more than 1", p.Skew)
 	}
 	return nil
@@ -69,7 +73,12 @@ func (p *Plan) client(number int) *client {
 	}
 }
 
+// next draws a pause, which is cut to the duration of the load, and a query.
 func (c *client) next() (pause time.Duration, query string) {
-	pause = time.Duration(c.random.ExpFloat64() * float64(c.plan.Pause))
+	pause = c.plan.Duration
+	// The product may be more than a time.Duration holds.
+	if drawn := c.random.ExpFloat64() * float64(c.plan.Pause); drawn < float64(pause) {
+		pause = time.Duration(drawn)
+	}
 	return pause, c.plan.Queries[c.rank.Uint64()]
 }
