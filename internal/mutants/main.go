@@ -13,7 +13,8 @@
 // race detector. The tests of an internal package that the mutant is in come
 // before these. A test that hangs kills a mutant as one that fails does. It
 // writes a line of a table for each mutant when that is done, and exits with 1
-// if one survived that the list gives no reason for, or didn't compile.
+// if one survived that the list gives no reason for, or didn't compile, and
+// with 2 if its arguments make no sense.
 package main
 
 import (
@@ -29,43 +30,122 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
+// Exit statuses.
+const (
+	success = 0
+	failure = 1
+	misuse  = 2
+)
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "mutants:", err)
-		stop()
-		os.Exit(1)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run does what the arguments say, and gives the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	all, err := mutants()
+	if err != nil {
+		fmt.Fprintln(stderr, "mutants:", err)
+		return failure
+	}
+	o, err := parseArgs(args, all)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage())
+		return success
+	case err != nil:
+		fmt.Fprintf(stderr, "mutants: %v\nRun it with -h to see what it takes.\n", err)
+		return misuse
+	case o.list:
+		show(stdout, o.mutants)
+		return success
+	}
+	if err := try(ctx, o, stdout); err != nil {
+		fmt.Fprintln(stderr, "mutants:", err)
+		return failure
+	}
+	return success
+}
+
+// longest is the longest limit: a few times as long is still a duration.
+const longest = 24 * time.Hour
+
+// options are what the arguments say.
+type options struct {
+	list    bool
+	only    string
+	limit   time.Duration
+	race    bool
+	mutants []mutant // those that match only
+}
+
+// parseArgs reads the arguments. Its error is flag.ErrHelp or names the
+// argument that makes no sense.
+func parseArgs(args []string, all []mutant) (*options, error) {
+	o, flags := define()
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	pattern, err := regexp.Compile(o.only)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("-run: %w", err)
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument: %s", flags.Arg(0))
+	case o.limit <= 0:
+		return nil, fmt.Errorf("-limit: %v is not positive", o.limit)
+	case o.limit > longest:
+		return nil, fmt.Errorf("-limit: %v is more than %v", o.limit, longest)
+	}
+	for _, m := range all {
+		if pattern.MatchString(m.name) {
+			o.mutants = append(o.mutants, m)
+		}
+	}
+	if len(o.mutants) == 0 {
+		return nil, fmt.Errorf("-run: no mutant matches %q", o.only)
+	}
+	return o, nil
+}
+
+func define() (*options, *flag.FlagSet) {
+	o := new(options)
+	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.BoolVar(&o.list, "list", false, "show the mutants and run nothing")
+	flags.StringVar(&o.only, "run", "", "only the mutants whose names match this `regexp`")
+	flags.DurationVar(&o.limit, "limit", 2*time.Minute, "how long the tests of the package may take with -short; without it three times as long")
+	flags.BoolVar(&o.race, "race", true, "use the race detector on those that survive without it")
+	return o, flags
+}
+
+func usage() string {
+	var text strings.Builder
+	text.WriteString("Mutants breaks a copy of the module in one way after another, and tells which test noticed.\n\n")
+	_, flags := define()
+	flags.SetOutput(&text)
+	flags.PrintDefaults()
+	text.WriteString("\nExit status: 0, 1 for a mutant that survived or a failure, 2 for arguments that make no sense.\n")
+	return text.String()
+}
+
+// show lists the mutants.
+func show(out io.Writer, mutants []mutant) {
+	for _, m := range mutants {
+		fmt.Fprintf(out, "%s (breaks %s)\n", m.name, strings.Join(m.breaks, ", "))
 	}
 }
 
-func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
-	show := flags.Bool("list", false, "show the mutants and run nothing")
-	only := flags.String("run", "", "only the mutants whose names match this `regexp`")
-	limit := flags.Duration("limit", 2*time.Minute, "how long the tests of the package may take with -short; without it three times as long")
-	race := flags.Bool("race", true, "use the race detector on those that survive without it")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	pattern, err := regexp.Compile(*only)
-	if err != nil {
-		return err
-	}
-	all, err := mutants()
-	if err != nil {
-		return err
-	}
-	chosen := slices.DeleteFunc(all, func(m mutant) bool { return !pattern.MatchString(m.name) })
-	if *show {
-		for _, m := range chosen {
-			fmt.Fprintf(out, "%s (breaks %s)\n", m.name, strings.Join(m.breaks, ", "))
-		}
-		return nil
-	}
+// try runs the tests against the mutants, in a copy of the module that is gone
+// when it returns.
+func try(ctx context.Context, o *options, out io.Writer) error {
 	module, err := moduleFolder(ctx)
 	if err != nil {
 		return err
@@ -75,7 +155,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer t.remove()
-	return (&trial{tree: t, stages: stages(*limit, *race), limit: *limit, out: out}).all(ctx, chosen)
+	return (&trial{tree: t, stages: stages(o.limit, o.race), limit: o.limit, out: out}).all(ctx, o.mutants)
 }
 
 // moduleFolder returns the folder of the module that this program was started
