@@ -19,14 +19,14 @@ type behind struct {
 func findBehind(r measure.Results) []behind {
 	var all []behind
 	for _, row := range r.Rows {
-		all = append(all, compare(row.Work, row.PeerName, row.This, row.Peer)...)
+		all = append(all, compare(row.Work, "", row.PeerName, row.This, row.Peer)...)
 	}
 	for _, c := range r.Curves {
 		for _, pair := range comparisons(c) {
 			var worst []behind
 			for _, p := range pair[0].Points {
 				q, _ := pair[1].At(p.Size)
-				found := compare(c.Title+", "+count(p.Size)+" "+c.Size, pair[1].Name, p.Values, q.Values)
+				found := compare(c.Title, ", "+count(p.Size)+" "+c.Size, pair[1].Name, p.Values, q.Values)
 				if len(found) > 0 && (len(worst) == 0 || found[0].Ratio > worst[0].Ratio) {
 					worst = found
 				}
@@ -41,7 +41,7 @@ func findBehind(r measure.Results) []behind {
 		for _, row := range g.Rows {
 			for i, peer := range g.Columns {
 				if peer != "this" && peer != "bare" {
-					all = append(all, compare(row.Name, peer, row.Cells[0], row.Cells[i])...)
+					all = append(all, compare(row.Name, "", peer, row.Cells[0], row.Cells[i])...)
 				}
 			}
 		}
@@ -49,8 +49,9 @@ func findBehind(r measure.Results) []behind {
 	return all
 }
 
-// compare returns one entry if the peer is ahead, and none if it isn't.
-func compare(work, peer string, this, other []float64) []behind {
+// compare returns one entry if the peer is ahead, and none if it isn't. Detail
+// says at which size of the work.
+func compare(work, detail, peer string, this, other []float64) []behind {
 	if len(this) == 0 || len(other) == 0 || !measure.Differ(this, other) {
 		return nil
 	}
@@ -59,5 +60,5 @@ func compare(work, peer string, this, other []float64) []behind {
 		return nil
 	}
 	library, _, _ := strings.Cut(peer, " ")
-	return []behind{{Work: work, Peer: peer, Ratio: ratio, Why: advantage(library, work)}}
+	return []behind{{Work: work + detail, Peer: peer, Ratio: ratio, Why: advantage(library, work)}}
 }

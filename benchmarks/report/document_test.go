@@ -14,7 +14,11 @@ import (
 
 func TestDocument(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeDocuments(dir, canned()); err != nil {
+	r := canned()
+	for i := range series(&r.Results, measure.DetachTime, measure.ThisChanContext).Points {
+		series(&r.Results, measure.DetachTime, measure.ThisChanContext).Points[i].Values = times(3750)
+	}
+	if err := writeDocuments(dir, r); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
@@ -34,6 +38,7 @@ func TestDocument(t *testing.T) {
 		"### Keys in flight",
 		"| 100,000 |",
 		"measured 7 times, in turn",
+		"- **Time per caller that detaches, 1 callers**: this library takes 1.50 times what tailscale DoChanContext takes. Each of its waiting callers has a goroutine",
 		"- **DoContext, cancellable**: this library takes 6.00 times what msync takes. throttle.Set.Call runs",
 	} {
 		if !strings.Contains(text, want) {

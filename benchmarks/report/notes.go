@@ -42,6 +42,7 @@ var familyNotes = map[string]string{
 // advantages says why a peer may be ahead, by the peer and the work. The work
 // is a row's, a curve's title or a grid row's name.
 var advantages = map[[2]string]string{
+	{"tailscale", measure.DetachTime}:   "Each of its waiting callers has a goroutine, which was started before the measured part, and which the end of the context wakes. Here none waits, and one is started then.",
 	{"msync", "DoContext, cancellable"}: "throttle.Set.Call runs the function on the caller's goroutine even if the context can end, and so starts none. Its price: the caller can't leave before the function returns, and if the function gives up because that caller's context ended, another caller runs it again.",
 }
 

@@ -123,3 +123,25 @@ z
 		}
 	}
 }
+
+// docs/reliability.md has a row for each mutant, and says how many there are.
+func TestReliabilityListsTheMutants(t *testing.T) {
+	all, err := mutants()
+	if err != nil {
+		t.Fatal(err)
+	}
+	contents, err := os.ReadFile(filepath.Join(module, "docs", "reliability.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := string(contents)
+	for _, m := range all {
+		row := "| " + m.name + " | " + strings.Join(m.breaks, ", ") + " | "
+		if n := strings.Count(document, "\n"+row); n != 1 {
+			t.Errorf("%d rows begin with %q", n, row)
+		}
+	}
+	if count := "has " + strconv.Itoa(len(all)) + " faults"; !strings.Contains(document, count) {
+		t.Errorf("the text doesn't say that the list %s", count)
+	}
+}
