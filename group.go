@@ -58,7 +58,6 @@ import (
 // leader, with the flights that it waits for.
 type Group[K comparable, V any] struct {
 	opts  Options[K, V]
-	home  waitfor.Home
 	table table[K, V]
 }
 
@@ -187,7 +186,7 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	if from := waitfor.Of(ctx); from != nil && waitfor.Holds(&g.home, from) {
+	if from := waitfor.Of(ctx); from != nil && waitfor.Holds(g.contexts(), from) {
 		return ErrDeadlock
 	}
 	for _, landed := range g.landings() {
@@ -202,6 +201,22 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// contexts returns the contexts of the flights in the air, as far as they have
+// one, without successors: these wait only for the flights that they succeed.
+func (g *Group[K, V]) contexts() map[*waitfor.Context]bool {
+	contexts := make(map[*waitfor.Context]bool)
+	for _, s := range g.parts() {
+		s.Lock()
+		for f := range s.flights.All() {
+			if f.context != nil {
+				contexts[f.context] = true
+			}
+		}
+		s.Unlock()
+	}
+	return contexts
 }
 
 // landings returns a channel for each flight in the air, which is closed when

@@ -151,7 +151,7 @@ func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *fli
 	}
 	if leader != nil {
 		// Not to be used again: the function may keep it.
-		f.context = &waitfor.Context{Leader: leader, Home: &s.group.home}
+		f.context = &waitfor.Context{Leader: leader}
 	}
 	f.Init(hash, key, f)
 	f.callers = 1
@@ -182,7 +182,6 @@ func (s *shard[K, V]) newExtendedFlight(hash uint64, key K, leader context.Conte
 	f.shard = s
 	f.context = &f.Context
 	f.context.Leader = leader
-	f.context.Home = &s.group.home
 	f.more = &f.extras
 	f.more.trace = newTracing(s.group.opts.Trace, key)
 	f.Init(hash, key, &f.flight)

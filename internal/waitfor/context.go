@@ -17,7 +17,6 @@ import (
 // less time than a Context with all of it inside.
 type Context struct {
 	Leader context.Context // of the leader's call; nil if that has none; doesn't change
-	Home   *Home           // the group; doesn't change
 	more   atomic.Pointer[more]
 }
 

@@ -26,9 +26,6 @@ var mu sync.Mutex
 // ones. It is guarded by mu.
 var visits uint64
 
-// A Home is the identity of a group.
-type Home struct{ _ byte }
-
 // links are what a node knows of others, and how those refer to it: a call may
 // outlive the flight that it belongs to, and must not keep its contexts alive.
 // They are guarded by mu.
@@ -182,12 +179,12 @@ func parentOf(leader context.Context) (parent *Context) {
 	return Of(leader)
 }
 
-// Holds reports whether from is a flight of the group home, or whether one of
+// Holds reports whether from is one of the flights, or whether one of
 // its flights waits for from, directly or over others.
-func Holds(home *Home, from *Context) bool {
+func Holds(flights map[*Context]bool, from *Context) bool {
 	for {
 		mu.Lock()
-		verdict, unknown := search(from, func(n *Context) bool { return n.Home == home })
+		verdict, unknown := search(from, func(n *Context) bool { return flights[n] })
 		mu.Unlock()
 		if verdict != Unknown {
 			return verdict == Refused
