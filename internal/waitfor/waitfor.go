@@ -179,8 +179,8 @@ func parentOf(leader context.Context) (parent *Context) {
 	return Of(leader)
 }
 
-// Holds reports whether from is one of the flights, or whether one of
-// its flights waits for from, directly or over others.
+// Holds reports whether from is one of the flights, or whether one of these
+// waits for from, directly or over others.
 func Holds(flights map[*Context]bool, from *Context) bool {
 	for {
 		mu.Lock()
