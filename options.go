@@ -25,9 +25,10 @@ type Options[K comparable, V any] struct {
 
 	// FlightTimeout is the time after which the context that a function gets
 	// is done, counted from the start of the function, or of the Start hook
-	// before it; 0 means never. It ends nothing else: callers wait until the function returns or their own
-	// context ends, and a flight past it is still joined. The functions of Do
-	// and DoChan get no context, so it doesn't bind them.
+	// before it; 0 means never. It ends nothing else: callers wait until the
+	// function returns or their own context ends, and a flight past it is
+	// still joined. The functions of Do and DoChan get no context, so it
+	// doesn't bind them.
 	FlightTimeout time.Duration
 
 	// Clone makes each caller of a shared result its own copy, so that none
