@@ -2,627 +2,598 @@ package singleflight
 
 import (
 	"context"
-	"runtime"
-	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A flight's life: calls arrive, and the first of them leads; its function
-// runs (fly); the outcome is handed out (land). The entry points differ in who
-// runs the function and in how a caller gets the outcome. But for the shorter
-// ways that the usual calls take they go through the same functions.
-
-// A flight is one execution of a function for a key. Where nothing else is
-// said its fields are guarded by the lock of its shard.
+// A flight is one execution of a function for a key. Its states, and what leads
+// from one to the next:
+//
+//	          arrive                      land
+//	(no flight) ─────────────▶ running ────────────▶ landed
+//	   │                        │    ▲                  ▲
+//	   │ arrive, and the        │    │ the predecessor  │ land
+//	   │ predecessor is         │    │ lands            │
+//	   │ cancelled              ▼    │                  │
+//	   └────────▶ waiting ──────┼────┘              cancelled
+//	                 │          │ the last caller       ▲
+//	                 ▼          │ detaches, with        │
+//	              dropped       └ CancelAbandoned ──────┘
+//	     the last caller detaches
+//
+// Without CancelAbandoned a running flight that its last caller has left stays
+// as it is, and can be joined again. A flight that was forgotten goes through
+// the same states; it just isn't found by its key any more.
+//
+// All transitions are made under the lock of the flight's shard, which guards
+// every field where nothing else is said. These hold whenever it is free:
+//
+//  1. A flight is in the table if and only if it is running or cancelled, or has
+//     landed and its Results are still being sent. One that waits hangs on its
+//     predecessor, which is cancelled, and comes into the table when that lands.
+//  2. A flight that can be found by its key is running or cancelled; at most one
+//     is found by each key.
+//  3. The flight has a crowd if anybody but its leader knows of it, or if its
+//     leader isn't the one who runs it. The number of callers in the crowd is
+//     that of the calls of this flight that have not detached.
+//  4. The crowd's life grows exactly when its flight lands or is dropped. Who
+//     refers to a crowd from outside the table remembers its life, and sees by
+//     that whether the flight which it means is still in the air. So a flight
+//     and its crowd can be used again at once, but for the handout, which its
+//     waiting callers still read.
+//  5. A handout's channel is closed once, after every Result of its flight has
+//     been sent.
+//  6. Nothing of the user's runs under the lock: no function, no hook, no method
+//     of a context.
 type flight[K comparable, V any] struct {
 	inflight.Entry[K, flight[K, V]]
-	shard   *shard[K, V]     // doesn't change
-	context *waitfor.Context // doesn't change until the landing; nil unless the leader has one, or the flight is an extendedFlight
-	more    *extras[K, V]    // doesn't change; nil if the flight needs none of it
 
-	joined    int64 // callers that ever joined, so without the leader
-	callers   int32 // on the flight now
-	plain     bool  // nobody but the leader has touched the flight, and it has no extras
-	apart     bool  // the function runs on a goroutine of its own
-	cancelled bool  // abandoned and cancelled: joined by nobody any more
-	landed    bool  // or dropped
+	// context is what the function gets, and the flight's node in the graph of
+	// who waits for whom; nil if the leader has no context, unless the flight is
+	// a successor. It is set before anybody else knows the flight and cleared by
+	// the landing, so the goroutine that runs the function reads it without the
+	// lock.
+	context *waitfor.Context
 
-	since   int64       // see Flight; in nanoseconds as of time.UnixNano, or 0
-	handout *handout[V] // where blocking callers wait; made by the first that needs it
-	line    line[K, V]  // where channel callers wait
+	crowd *crowd[K, V]
+	since moment       // when the flight began, as far as is known: see Flight
+	shard *shard[K, V] // doesn't change
 }
 
-// extras are what a flight has that may be cancelled, is a successor, has hooks,
-// or is led by a channel caller that may detach.
-type extras[K comparable, V any] struct {
-	trace       *tracing[K]   // doesn't change until the landing; nil if the group has no Trace
-	watch       *watch[K, V]  // over the context of the leader, if that is a channel caller
+// A crowd is what a flight has for all but a leader alone that runs the function
+// itself.
+type crowd[K comparable, V any] struct {
+	shard *shard[K, V] // doesn't change
+	life  uint64       // how many lives have ended: see invariant 4
+	start func()       // run, bound once: so to start the goroutine of a flight allocates nothing
+
+	gathering[K, V]
+}
+
+// A gathering is what a crowd has for one life. What holds for the fields of a
+// flight holds for these.
+type gathering[K comparable, V any] struct {
+	flight *flight[K, V]
+	fn     function[V] // what run runs; written before the goroutine starts, and then by it
+	trace  *tracing[K] // nil if the group has no Trace
+
+	callers int64           // on the flight now
+	joined  int64           // that ever joined, so without the leader
+	handout *handout[V]     // where blocking callers wait; made by the first that needs it
+	leader  listener[K, V]  // if that is a channel caller, and hasn't detached
+	joiners listeners[K, V] // channel callers that joined
+
+	cancelled bool // abandoned and cancelled: joined by nobody any more
+	began     bool // in a group with ForgetAfter, the function was called
+	landed    bool // in the table only until all Results are sent
+	forgotten bool // of a flight that has landed: it was forgotten before
+
 	successor   *flight[K, V] // waits for this flight, which was cancelled
 	predecessor *flight[K, V] // this flight waits for it
-	runner      *runner[K, V] // runs a successor
-	turn        chan struct{} // closed when a successor may run, for the leader that runs it; doesn't change
+	turn        chan struct{} // closed when a successor may run, for the leader that runs it
 }
 
-// An extendedFlight is a flight with all that one can have, in one allocation.
-type extendedFlight[K comparable, V any] struct {
-	flight[K, V]
-	waitfor.Context
-	extras[K, V]
-}
-
-// successor returns the flight that waits for f, or nil.
-func (f *flight[K, V]) successor() *flight[K, V] {
-	if f.more == nil {
-		return nil
-	}
-	return f.more.successor
-}
-
-// trace returns the flight's hooks, or nil.
-func (f *flight[K, V]) trace() *tracing[K] {
-	if f.more == nil {
-		return nil
-	}
-	return f.more.trace
-}
-
-// waits reports whether f is a successor whose predecessor hasn't landed.
-func (f *flight[K, V]) waits() bool {
-	return f.more != nil && f.more.predecessor != nil
-}
-
-// A function is what the caller wants done: plain for Do and DoChan, bound to
+// A function is what the leader wants done: plain for Do and DoChan, bound to
 // the flight's context for the others.
 type function[V any] struct {
 	plain func() (V, error)
 	bound func(context.Context) (V, error)
 }
 
-// A runner runs a flight on a new goroutine. It is an object of its own, with
-// its method bound once, so that starting the goroutine allocates nothing.
-type runner[K comparable, V any] struct {
-	flight *flight[K, V]
-	fn     function[V]
-	start  func() // run
+// A handout is where a flight leaves its outcome for blocking callers.
+type handout[V any] struct {
+	done    chan struct{}
+	outcome outcome[V] // written before done is closed; not set if the flight was dropped
 }
 
-func (r *runner[K, V]) run() {
-	f, fn := r.flight, r.fn
-	s := f.shard
-	s.Lock()
-	s.recycleRunner(r)
-	s.Unlock()
-	var o outcome[V]
-	f.fly(fn, &o)
-}
-
-// An arrival is a call on its way to a flight: what one of the entry points was
-// called with, and what came of it. It is never shared between goroutines.
-type arrival[K comparable, V any] struct {
-	ctx  context.Context // nil for Do and DoChan
-	done <-chan struct{} // ctx.Done(); nil for a caller that can't detach
-	fn   function[V]     // unset for a blocking caller that can't detach: what is stored here moves to the heap
-	ch   chan Result[V]  // nil for a blocking caller
-
-	asked bool             // from is known
-	from  *waitfor.Context // the flight that the call belongs to
-
-	call[K, V]
-	watch  *watch[K, V]  // of a channel caller that may detach
-	runner *runner[K, V] // to be started
-}
-
-// apart reports whether a flight that this call leads runs on a goroutine of
-// its own, since the caller doesn't wait, or may stop waiting.
-func (a *arrival[K, V]) apart() bool { return a.ch != nil || a.done != nil }
-
-// watched reports whether this is a channel caller that may detach.
-func (a *arrival[K, V]) watched() bool { return a.ch != nil && a.done != nil }
-
-// A call is all that a caller that may detach keeps while it waits.
+// A call is the place in a crowd of a caller that may leave it.
 type call[K comparable, V any] struct {
-	flight  *flight[K, V]
-	handout *handout[V]   // nil for a channel caller, and for a leader that runs its function itself
-	edge    *waitfor.Call // lets the flight that the call belongs to wait for flight
-	trace   *tracing[K]   // the flight's
-	leads   bool
+	crowd *crowd[K, V]
+	life  uint64        // of the crowd: if that has another one, the flight has landed
+	edge  *waitfor.Edge // lets the flight that the call belongs to wait for this one; nil if it needn't
+	trace *tracing[K]   // the flight's
+	leads bool
 }
 
-// arrive puts a call on a flight: one that it leads, or one that it joins. It
-// returns ErrDeadlock if it would close a cycle of flights that wait for each
-// other.
-func (g *Group[K, V]) arrive(key K, a *arrival[K, V]) error {
+// arrive puts a call on the flight of its key: one that it leads, or one that it
+// joins. It returns with the flight's shard locked, so that the caller can say
+// how it gets the outcome before anything else happens to the flight. It returns
+// ErrDeadlock, and nothing is locked or changed, if the call would close a cycle
+// of flights that wait for each other.
+func (g *Group[K, V]) arrive(key K, ctx context.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
+	var from *waitfor.Context
+	if ctx != nil {
+		from = waitfor.Of(ctx) // asks the user's context, so before the lock
+	}
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	return s.arrive(hash, key, a)
+	f, leads, edge, ok := s.board(hash, key, ctx, from, nil)
+	if !ok {
+		s.Unlock()
+		return s.arriveSlow(hash, key, ctx, from)
+	}
+	return f, leads, edge, nil
 }
 
-// arrive is the rest of Group.arrive. The lock is held, and let go of.
-func (s *shard[K, V]) arrive(hash uint64, key K, a *arrival[K, V]) error {
-	verdict, unknown := s.board(hash, key, a)
-	for verdict == waitfor.Unknown {
-		s.Unlock() // contexts are the user's: they are asked without it
-		if unknown != nil {
-			unknown.Ask()
+// board is arrive under the lock. It reports false, and has changed nothing, if
+// the graph must be searched first. graph is nil, or the graph, locked and
+// searched for this call.
+func (s *shard[K, V]) board(hash uint64, key K, ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (f *flight[K, V], leads bool, edge *waitfor.Edge, ok bool) {
+	f = s.find(hash, key)
+	if f == nil {
+		return s.lead(hash, key, ctx, from), true, nil, true
+	}
+	if f.cancelled() {
+		if f.crowd.successor == nil {
+			f, ok = f.succeed(hash, key, ctx, from, graph)
+			return f, true, nil, ok
+		}
+		f = f.crowd.successor
+	}
+	if from != nil && f.context != nil {
+		if graph == nil {
+			edge, ok = waitfor.TryJoin(from, f.context)
 		} else {
-			a.from, a.asked = waitfor.Of(a.ctx), true
+			edge, ok = graph.Join(from, f.context)
+		}
+		if !ok {
+			return nil, false, nil, false
+		}
+	}
+	f.addCaller()
+	return f, false, edge, true
+}
+
+// arriveSlow is arrive for a call from inside a flight where the graph of who
+// waits for whom must be searched. Nobody's lock is held meanwhile, so the
+// search is about the flight that the call would wait for when it began.
+func (s *shard[K, V]) arriveSlow(hash uint64, key K, ctx context.Context, from *waitfor.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
+	graph := waitfor.Lock()
+	defer graph.Unlock()
+	for {
+		s.Lock()
+		to := s.awaited(hash, key)
+		s.Unlock()
+		var cycle *waitfor.Cycle
+		if to != nil {
+			cycle = graph.Order(from, to)
 		}
 		s.Lock()
-		verdict, unknown = s.board(hash, key, a)
-	}
-	s.Unlock()
-	if verdict == waitfor.Refused {
-		return ErrDeadlock
-	}
-	if a.runner != nil {
-		go a.runner.start()
-	}
-	if a.trace != nil && !a.leads {
-		a.traceJoin()
-	}
-	if a.watch != nil {
-		a.watch.begin()
-	}
-	return nil
-}
-
-// Most calls lead a flight of a key that has none, and most others wait on a
-// flight that has no extras. Unless they are watched they do without an arrival
-// and what comes with it: that took half the time of an unshared Do, a tenth of
-// that of DoChan callers that share a flight, and a sixth of the time of 1,000
-// goroutines that share a flight by Do, whose stacks are young, so that what is
-// used of them isn't in the cache yet. The rest of what follows is for the other
-// blocking calls; DoChan has it in itself.
-
-// leadHere is arrive, and all that follows, for a leader that can't leave, on a
-// key that has no flight. The lock is held, and let go of.
-func (s *shard[K, V]) leadHere(hash uint64, key K, ctx context.Context, fn function[V]) (v V, err error, shared bool) {
-	f := s.newFlight(hash, key, ctx)
-	s.launch(f)
-	s.Unlock()
-	var o outcome[V]
-	f.fly(fn, &o)
-	if o.ending == returned && !o.shared {
-		return o.val, o.err, false
-	}
-	return s.group.result(&o)
-}
-
-// arriveToStay is arrive for a blocking caller that can't leave. It returns the
-// flight, and where to wait for it; that is nil for a leader, who runs it. The
-// lock is held, and let go of. It isn't inlined, so that the arrival is off the
-// stack while the caller waits, or runs its function.
-//
-//go:noinline
-func (s *shard[K, V]) arriveToStay(hash uint64, key K, ctx context.Context) (*flight[K, V], *handout[V], error) {
-	a := arrival[K, V]{ctx: ctx}
-	err := s.arrive(hash, key, &a)
-	return a.flight, a.handout, err
-}
-
-// arriveToWait is arrive for a blocking caller that can leave. It isn't
-// inlined, so that its variables are off the stack while the caller waits.
-//
-//go:noinline
-func (g *Group[K, V]) arriveToWait(ctx context.Context, done <-chan struct{}, key K, fn func(context.Context) (V, error), c *call[K, V]) error {
-	// Contexts are the user's: they are asked without the lock. A leader needn't
-	// know, but 1,000 callers that share a flight take 3 % longer if each lets go
-	// of the lock to ask, and takes it again.
-	from := waitfor.Of(ctx)
-	hash := inflight.Hash(key)
-	s := g.shard(hash)
-	s.Lock()
-	f := s.flights.Find(hash, key)
-	switch {
-	case f == nil && !g.opts.CancelAbandoned:
-		s.leadApart(hash, key, ctx, fn, c)
-		return nil
-	case f != nil && f.more == nil && (from == nil || f.context == nil):
-		c.flight, c.handout = f, f.seat()
-		s.Unlock()
-		return nil
-	default:
-		a := arrival[K, V]{ctx: ctx, done: done, fn: function[V]{bound: fn}, asked: true, from: from}
-		err := s.arrive(hash, key, &a)
-		*c = a.call
-		return err
-	}
-}
-
-// leadApart is arrive for a leader that can leave, on a key that has no flight.
-// The lock is held, and let go of.
-func (s *shard[K, V]) leadApart(hash uint64, key K, ctx context.Context, fn func(context.Context) (V, error), c *call[K, V]) {
-	f := s.newFlight(hash, key, ctx)
-	s.launch(f)
-	runner := f.flyApart(function[V]{bound: fn})
-	f.handout = s.newHandout()
-	c.flight, c.handout, c.trace, c.leads = f, f.handout, f.trace(), true
-	s.Unlock()
-	go runner.start()
-}
-
-// board finds the flight for a call. Unless the verdict is Granted it changes
-// nothing. If it is Unknown, board wants to be called again when unknown has
-// been asked, or, if that is nil, when the flight is known that the call
-// belongs to.
-func (s *shard[K, V]) board(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
-	f := s.flights.Find(hash, key)
-	if f == nil {
-		if a.watched() || a.done != nil && s.group.opts.CancelAbandoned {
-			f = s.newExtendedFlight(hash, key, a.ctx)
-		} else {
-			f = s.newFlight(hash, key, a.ctx)
+		if s.awaited(hash, key) == to {
+			if cycle == nil {
+				f, leads, edge, _ = s.board(hash, key, ctx, from, graph)
+				return f, leads, edge, nil
+			}
+			if cycle.Live() {
+				s.Unlock()
+				return nil, false, nil, ErrDeadlock
+			}
 		}
-		s.launch(f)
-		f.lead(a)
-		return waitfor.Granted, nil
+		s.Unlock()
 	}
-	if joinable := f.joinable(); joinable != nil {
-		return joinable.join(a)
-	}
-	return f.succeed(hash, key, a)
 }
 
-// joinable returns the flight that a call of f's key joins: f, or its
-// successor if it was cancelled. That may be nil.
-func (f *flight[K, V]) joinable() *flight[K, V] {
-	if f.cancelled {
-		return f.successor()
+// find returns the flight that a call of the key finds, or nil. One that the
+// options call too old is forgotten.
+func (s *shard[K, V]) find(hash uint64, key K) *flight[K, V] {
+	f := s.flights.Find(hash, key)
+	if f != nil && s.hooked && f.overdue() {
+		f.forget()
+		return nil
 	}
 	return f
 }
 
-// lead makes a the leader of a flight that was made for it.
-func (f *flight[K, V]) lead(a *arrival[K, V]) {
-	a.flight, a.leads, a.trace = f, true, f.trace()
-	if !a.apart() {
-		return
+// awaited returns the context of the flight that a call of the key would wait
+// for, or nil if it would wait for none that has one.
+func (s *shard[K, V]) awaited(hash uint64, key K) *waitfor.Context {
+	f := s.find(hash, key)
+	if f == nil {
+		return nil
 	}
-	a.runner = f.flyApart(a.fn)
-	if a.ch == nil {
-		f.handout = f.shard.newHandout()
-		a.handout = f.handout
-		return
+	if f.cancelled() && f.crowd.successor != nil {
+		f = f.crowd.successor
 	}
-	f.line.leader = a.ch
-	if a.watched() {
-		a.watch = f.shard.newWatch(a)
-		f.more.watch = a.watch
-	}
+	return f.context
 }
 
-// flyApart returns what runs the flight on a goroutine of its own.
-func (f *flight[K, V]) flyApart(fn function[V]) *runner[K, V] {
-	f.plain, f.apart = f.more == nil, true
-	return f.shard.newRunner(f, fn)
+// lead puts a new flight into the table.
+func (s *shard[K, V]) lead(hash uint64, key K, ctx context.Context, from *waitfor.Context) *flight[K, V] {
+	f := s.newFlight(hash, key)
+	if ctx != nil {
+		// Not to be used again: the function may keep it.
+		f.context = &waitfor.Context{Leader: ctx, Parent: from}
+	}
+	s.flights.Insert(&f.Entry)
+	s.led++
+	return f
 }
 
-// join puts a on a flight that another caller leads. For the results see
-// board.
-func (f *flight[K, V]) join(a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
-	// A flight without a context waits for nobody, so no cycle goes through it.
-	if a.ctx != nil && f.context != nil {
-		if !a.asked {
-			return waitfor.Unknown, nil
-		}
-		if a.from != nil {
-			if a.edge, verdict, unknown = waitfor.Join(a.from, f.context); verdict != waitfor.Granted {
-				return verdict, unknown
-			}
-		}
+// succeed makes a flight that waits for f, which is cancelled, to land. For ok
+// see board.
+func (f *flight[K, V]) succeed(hash uint64, key K, ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (successor *flight[K, V], ok bool) {
+	node := &waitfor.Context{Leader: ctx, Parent: from}
+	if graph == nil && !waitfor.TrySucceed(f.context, node) || graph != nil && !graph.Succeed(f.context, node) {
+		return nil, false
 	}
-	a.flight, a.trace = f, f.trace()
-	if a.ch == nil {
-		a.handout = f.seat()
-	} else if q := f.queue(); a.done == nil {
-		q.join(a.ch)
-	} else {
-		a.watch = f.shard.newWatch(a)
-		q.joinWatched(a.watch)
-	}
-	return waitfor.Granted, nil
-}
-
-// queue counts a channel caller that joins and returns where it waits.
-func (f *flight[K, V]) queue() *queue[K, V] {
-	f.addCaller()
-	if f.line.joined == nil {
-		f.line.joined = f.shard.newQueue()
-	}
-	return f.line.joined
-}
-
-// seat puts a blocking caller on the flight and returns where it waits.
-func (f *flight[K, V]) seat() *handout[V] {
-	f.addCaller()
-	return f.waitable()
+	s := f.shard
+	successor = s.newFlight(hash, key)
+	successor.context = node
+	successor.since = now()
+	f.crowd.successor = successor
+	successor.gather().predecessor = f
+	s.led++
+	s.counters.waiting++
+	return successor, true
 }
 
 // addCaller counts a caller that joins.
 func (f *flight[K, V]) addCaller() {
-	f.callers++
-	f.joined++
+	c := f.gather()
+	c.callers++
+	c.joined++
 	f.shard.joined++
-	if f.joined == 1 {
-		f.knownSince(time.Now().UnixNano())
+	if f.since == 0 {
+		f.since = now()
 	}
 }
 
-// succeed makes a the leader of the cancelled flight's successor. For the
-// results see board.
-func (f *flight[K, V]) succeed(hash uint64, key K, a *arrival[K, V]) (verdict waitfor.Verdict, unknown *waitfor.Context) {
-	if a.ctx != nil && !a.asked {
-		return waitfor.Unknown, nil
+// gather returns the flight's crowd.
+func (f *flight[K, V]) gather() *crowd[K, V] {
+	if f.crowd == nil {
+		f.crowd = f.shard.newCrowd(f)
 	}
-	successor := f.shard.newExtendedFlight(hash, key, a.ctx)
-	if verdict, unknown = waitfor.Succeed(a.from, f.context, successor.context); verdict != waitfor.Granted {
-		return verdict, unknown
-	}
-	f.more.successor, successor.more.predecessor = successor, f
-	f.shard.led++
-	f.shard.extras().counters.waiting++
-	successor.lead(a)
-	if a.apart() {
-		successor.more.runner, a.runner = a.runner, nil // the landing of f starts it
-	} else {
-		successor.more.turn = make(chan struct{})
-	}
-	return waitfor.Granted, nil
+	return f.crowd
 }
 
-// A handout is where a flight leaves its outcome for those who wait. It is
-// apart from the flight, since the flight's context may be kept by anybody
-// and must not keep the outcome alive.
-type handout[V any] struct {
-	done    chan struct{} // closed when the outcome is there and all Results are sent
-	outcome outcome[V]    // not set if the flight was dropped
+// newCall returns the place of a caller that has just arrived.
+func (f *flight[K, V]) newCall(leads bool, edge *waitfor.Edge) call[K, V] {
+	c := f.crowd
+	return call[K, V]{c, c.life, edge, c.trace, leads}
 }
 
 // waitable returns the flight's handout.
 func (f *flight[K, V]) waitable() *handout[V] {
-	f.plain = false
-	if f.handout == nil {
-		f.handout = f.shard.newHandout()
+	c := f.gather()
+	if c.handout == nil {
+		c.handout = &handout[V]{done: make(chan struct{})}
 	}
-	return f.handout
+	return c.handout
 }
 
-// result returns the flight's outcome to a blocking caller that has waited.
-func (c *call[K, V]) result() (v V, err error, shared bool) {
-	group := c.flight.shard.group
-	if c.leads {
-		o := c.handout.outcome
-		c.flight.recycle(c.handout)
-		return group.result(&o)
+func (f *flight[K, V]) cancelled() bool { return f.crowd != nil && f.crowd.cancelled }
+
+// waits reports whether f is a successor whose predecessor hasn't landed.
+func (f *flight[K, V]) waits() bool { return f.crowd != nil && f.crowd.predecessor != nil }
+
+func (f *flight[K, V]) successor() *flight[K, V] {
+	if f.crowd == nil {
+		return nil
 	}
-	return group.result(&c.handout.outcome)
+	return f.crowd.successor
 }
 
-// recycle keeps the flight and its handout for use again, if only its leader
-// was ever on it. The leader calls it when it has the outcome: nobody else
-// refers to them then.
-func (f *flight[K, V]) recycle(h *handout[V]) {
-	if f.joined > 0 || f.more != nil {
-		return
+// overdue reports whether the next call of its key forgets the flight, because
+// its function has run for too long.
+func (f *flight[K, V]) overdue() bool {
+	after := f.shard.group.Options.ForgetAfter
+	return after > 0 && f.crowd.began && now()-f.since > moment(after)
+}
+
+// forget makes the next call of its key start anew, beside the flight and its
+// successor.
+func (f *flight[K, V]) forget() {
+	f.shard.flights.SetAside(&f.Entry)
+	for ; f != nil; f = f.successor() {
+		if f.context != nil {
+			f.context.Forget()
+		}
 	}
-	s := f.shard
-	f.context, f.apart, f.landed = nil, false, false
-	*h = handout[V]{}
-	s.Lock()
-	s.spareFlights.give(f)
-	s.spareHandouts.give(h)
-	s.Unlock()
 }
 
 // flyHere runs the flight's function on the goroutine of its leader, when its
-// turn has come.
+// turn has come. It lets go of the lock.
 func (f *flight[K, V]) flyHere(fn function[V]) (v V, err error, shared bool) {
-	if f.more != nil && f.more.turn != nil {
-		<-f.more.turn
+	s := f.shard
+	var turn chan struct{}
+	if f.waits() {
+		turn = make(chan struct{})
+		f.crowd.turn = turn
+	}
+	s.Unlock()
+	if turn != nil {
+		<-turn
 	}
 	var o outcome[V]
-	f.fly(fn, &o)
-	return f.shard.group.result(&o)
+	f.fly(fn, false, &o)
+	return s.group.result(&o)
 }
 
-// result returns an outcome to a blocking caller, on that caller's goroutine.
-func (g *Group[K, V]) result(o *outcome[V]) (v V, err error, shared bool) {
-	if o.ending != returned && !g.opts.Recover {
-		if o.ending == panicked {
-			panic(o.err)
-		}
-		runtime.Goexit()
+// begin lets a flight begin that the caller leads and that runs on a goroutine
+// of its own, or calls the hook for a caller that joined. It lets go of the
+// lock. l is empty for a blocking caller, and h nil for a channel caller.
+func (c *call[K, V]) begin(ctx context.Context, fn function[V], l listener[K, V], h *handout[V]) {
+	if c.leads {
+		c.crowd.flight.flyApart(fn)
+		return
 	}
-	if g.copies(o) {
-		return g.opts.Clone(o.val), nil, true
+	c.crowd.shard.Unlock()
+	if c.trace != nil {
+		c.traceJoin(ctx, l, h)
 	}
-	return o.val, o.err, o.shared
 }
 
-// copies reports whether each caller gets a copy of the outcome's value.
-func (g *Group[K, V]) copies(o *outcome[V]) bool {
-	return o.shared && o.err == nil && g.opts.Clone != nil
+// flyApart runs the flight's function on a goroutine of its own, when its turn
+// has come. It lets go of the lock.
+func (f *flight[K, V]) flyApart(fn function[V]) {
+	c := f.crowd
+	c.fn = fn
+	if c.start == nil {
+		c.start = c.run
+	}
+	f.since = now()
+	waits, start := c.predecessor != nil, c.start
+	f.shard.Unlock()
+	if !waits {
+		go start()
+	}
 }
 
-// fly runs the flight's function on this goroutine and lands it. A panic goes
-// on if the leader runs it and the options don't say otherwise; if the function
-// calls runtime.Goexit, fly doesn't return.
-func (f *flight[K, V]) fly(fn function[V], o *outcome[V]) {
+func (c *crowd[K, V]) run() {
+	f, fn := c.flight, c.fn
+	c.fn = function[V]{}
+	var o outcome[V]
+	f.fly(fn, true, &o)
+}
+
+// depart lets a successor run.
+func (f *flight[K, V]) depart() {
+	if turn := f.crowd.turn; turn != nil {
+		close(turn)
+	} else {
+		go f.crowd.start()
+	}
+}
+
+// fly runs the flight's function on this goroutine and lands it. apart says that
+// the goroutine isn't the leader's. A panic goes on if the leader runs it and the
+// options don't say otherwise; if the function calls runtime.Goexit, fly doesn't
+// return.
+func (f *flight[K, V]) fly(fn function[V], apart bool, o *outcome[V]) {
 	o.ending = exited
 	defer func() {
 		if o.ending == returned {
 			return
 		}
 		o.fail(recover())
-		f.shard.countPanic()
-		if !f.apart && o.ending == panicked && !f.shard.group.opts.Recover {
+		if !apart && o.ending == panicked && !f.shard.group.Options.Recover {
 			defer panic(o.err) // whatever a hook does
 		}
 		f.land(o)
 	}()
 	switch {
-	case f.context == nil:
-		o.val, o.err = fn.plain()
-	case f.more == nil && f.shard.group.opts.FlightTimeout == 0: // what call does, in less time
+	case f.shard.hooked:
+		o.val, o.err = f.call(fn)
+	case fn.bound != nil:
 		o.val, o.err = fn.bound(f.context)
 	default:
-		o.val, o.err = f.call(fn)
+		o.val, o.err = fn.plain()
 	}
 	o.ending = returned
 	f.land(o)
 }
 
-// call calls the function of a flight with a context or hooks.
+// call calls the function of a flight with hooks or a time limit.
 func (f *flight[K, V]) call(fn function[V]) (V, error) {
+	opts := &f.shard.group.Options
 	ctx := context.Background()
-	bound := f.context.Leader != nil
-	if bound {
-		if timeout := f.shard.group.opts.FlightTimeout; timeout > 0 {
-			f.context.SetTimeout(timeout)
+	if fn.bound != nil {
+		if opts.FlightTimeout > 0 {
+			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout)
 		}
 		ctx = f.context
 	}
-	if trace := f.trace(); trace != nil {
-		ctx = trace.started(ctx)
+	if opts.Trace != nil {
+		ctx = f.crowd.trace.started(ctx)
 	}
-	if bound {
+	if opts.ForgetAfter > 0 {
+		f.shard.Lock()
+		f.since, f.crowd.began = now(), true
+		f.shard.Unlock()
+	}
+	if fn.bound != nil {
 		return fn.bound(ctx)
 	}
 	return fn.plain()
 }
 
-// land ends a flight: its key leaves the table and its context ends, under one
-// lock, so that nobody sees one of them before the other. Then a successor is
-// started and the outcome handed out.
+// land ends a flight. Its key leaves the table and its successor takes its place
+// under one lock; then its context is done; then the outcome is handed out, first
+// to channel callers, while the flight is kept where Wait finds it, then to
+// blocking ones. If that can't be done, since the function panicked and there is
+// a channel caller, or nobody, the process crashes and the flight stays as it is.
 func (f *flight[K, V]) land(o *outcome[V]) {
 	s := f.shard
 	s.Lock()
-	s.flights.Remove(&f.Entry)
-	if f.plain && !f.apart {
-		f.Clear()
-		if f.context != nil {
-			f.context.Land()
-			f.context = nil
+	if f.crowd == nil && o.ending == returned {
+		used := f.end()
+		s.retire(f)
+		s.Unlock()
+		if used != nil {
+			used.Finish()
 		}
-		s.spareFlights.give(f)
-		s.Unlock()
 		return
 	}
-	if f.plain && o.ending == returned {
-		f.landApart(o)
-		return
+	c := f.gather()
+	if o.ending != returned {
+		if o.ending == panicked && !s.group.Options.Recover && (c.callers == 0 || c.listening()) {
+			s.Unlock()
+			crash(o.err)
+		}
+		s.counters.panics++
 	}
-	o.shared = f.joined > 0
-	group := s.group
-	if o.ending == panicked && !group.opts.Recover && (f.callers == 0 || !f.line.empty()) {
+	o.shared = c.joined > 0
+	leader, joiners, h, trace := c.leader, c.joiners, c.handout, c.trace
+	callers, detached := int(1+c.joined), int(1+c.joined-c.callers)
+	used, successor, aside := f.end(), c.successor, f.Aside()
+	if len(joiners.blocks) > 0 || leader.ch != nil && (used != nil || s.group.copies(o)) {
+		// No successor comes here: nobody is in the crowd of a cancelled flight.
+		c.landed, c.forgotten = true, aside
+		s.flights.SetAside(&f.Entry)
 		s.Unlock()
-		crash(o.err)
+		if used != nil {
+			used.Finish()
+		}
+		s.group.send(o, leader.ch, joiners)
+		s.Lock()
+		s.retire(f)
+		s.Unlock()
+	} else {
+		if leader.ch != nil {
+			o.send(leader.ch, true) // there is room: takes less time than to unlock and lock
+		}
+		s.retire(f)
+		if successor != nil {
+			s.inherit(successor, aside)
+		}
+		s.Unlock()
+		if used != nil {
+			used.Finish()
+		}
 	}
-	successor := f.letGo()
-	callers, detached := int(1+f.joined), int(1+f.joined-int64(f.callers))
-	trace := f.trace()
-	handout, line, watch := f.disembark()
-	sending := !line.joined.empty() || line.leader != nil && group.copies(o)
-	if sending {
-		line.joined = s.beginSending(line.joined)
-	} else if line.leader != nil {
-		o.send(line.leader, true)
-	}
-	s.Unlock()
-
 	if successor != nil {
 		successor.depart()
 	}
-	watched := line.joined.open()
-	if sending {
-		group.send(o, line.leader, line.joined, watched)
-	}
-	if handout != nil {
-		handout.outcome = *o
-		close(handout.done)
-	}
-	if sending {
-		s.endSending(line.joined)
+	if h != nil {
+		h.outcome = *o
+		close(h.done)
 	}
 	// What follows calls what is the user's, so all callers are served before.
 	if trace != nil {
-		trace.landed(callers, detached, o.err, func() { s.endWatches(watch, watched) })
-	} else if watch != nil || watched != nil {
-		s.endWatches(watch, watched)
+		trace.landed(callers, detached, o.err, func() { s.endWatches(leader.watch, joiners.all()) })
+	} else if leader.watch != nil || len(joiners.blocks) > 0 {
+		s.endWatches(leader.watch, joiners.all())
 	}
 }
 
-// landApart is the rest of land for a flight that runs apart and that nobody
-// but its leader has touched. It lets go of the shard's lock. With the steps for
-// all flights instead, a DoContext with a context that can end takes 4 % longer.
-func (f *flight[K, V]) landApart(o *outcome[V]) {
-	s := f.shard
-	f.Clear()
+// end ends the flight's life: nobody detaches any more, and no call belongs to
+// the flight. It returns the context if that must be finished without the lock.
+func (f *flight[K, V]) end() (used *waitfor.Context) {
+	if f.crowd != nil {
+		f.crowd.life++
+	}
 	if f.context != nil {
-		f.context.Land()
+		if f.context.Land() {
+			used = f.context
+		}
 		f.context = nil
 	}
-	f.apart = false
-	if ch := f.line.leader; ch != nil {
-		f.line.leader = nil
-		s.spareFlights.give(f)
-		o.send(ch, true)
+	return used
+}
+
+// inherit puts the successor of a flight that has left the table in its place.
+func (s *shard[K, V]) inherit(successor *flight[K, V], aside bool) {
+	successor.crowd.predecessor = nil
+	successor.since = now()
+	s.counters.waiting--
+	if aside {
+		s.flights.InsertAside(&successor.Entry)
+	} else {
+		s.flights.Insert(&successor.Entry)
+	}
+}
+
+// detach takes a caller off its flight because its context has ended, or a hook
+// broke it off. It reports false if the flight has landed before: then the
+// caller gets the outcome. A channel caller comes with its listener; it is sent
+// err, unless that is nil because it never got its channel.
+func (c *call[K, V]) detach(l listener[K, V], err error) bool {
+	s := c.crowd.shard
+	s.Lock()
+	if c.crowd.life != c.life {
 		s.Unlock()
-		return
+		return false
 	}
-	handout := f.handout
-	f.handout, f.landed = nil, true
+	f := c.crowd.flight
+	c.crowd.callers--
+	s.counters.detached++
+	if c.leads {
+		f.context.LeaderLeft()
+		c.crowd.leader = listener[K, V]{}
+	} else if l.ch != nil {
+		c.crowd.joiners.remove(l)
+	}
+	if c.edge != nil {
+		c.edge.Leave()
+	}
+	if l.watch != nil {
+		l.watch.left, l.watch.stop = true, nil
+	}
+	if l.ch != nil && err != nil {
+		l.ch <- Result[V]{Err: err} // before the flight can land without this caller
+	}
+	if c.crowd.callers == 0 {
+		f.abandon()
+	} else {
+		s.Unlock()
+	}
+	return true
+}
+
+// abandon is what happens to a flight when its last caller has detached: a
+// successor that waits is dropped, and a flight that runs is cancelled, if the
+// options say so. It lets go of the lock.
+func (f *flight[K, V]) abandon() {
+	s := f.shard
+	s.counters.abandoned++
+	switch {
+	case f.waits():
+		f.drop()
+	case s.group.Options.CancelAbandoned:
+		f.crowd.cancelled = true
+		context := f.context // there is one: the leader could detach
+		s.Unlock()
+		context.End(ErrAbandoned)
+	default:
+		s.Unlock()
+	}
+}
+
+// drop ends a successor that waits. It lets go of the lock.
+func (f *flight[K, V]) drop() {
+	s := f.shard
+	s.counters.waiting--
+	s.counters.dropped++
+	f.crowd.predecessor.crowd.successor = nil
+	h, used := f.crowd.handout, f.end()
+	s.giveBack(f)
 	s.Unlock()
-	handout.outcome = *o
-	close(handout.done)
-}
-
-// letGo takes the successor off a flight that lands, and puts it in its place
-// in the table.
-func (f *flight[K, V]) letGo() *flight[K, V] {
-	successor := f.successor()
-	if successor == nil {
-		return nil
+	if used != nil {
+		used.Finish()
 	}
-	f.more.successor, successor.more.predecessor = nil, nil
-	f.shard.more.counters.waiting--
-	if f.Aside() {
-		f.shard.flights.InsertAside(&successor.Entry)
-	} else {
-		f.shard.flights.Insert(&successor.Entry)
+	if h != nil {
+		close(h.done)
 	}
-	return successor
-}
-
-// depart lets a successor run.
-func (f *flight[K, V]) depart() {
-	if turn := f.more.turn; turn != nil {
-		close(turn)
-	} else {
-		go f.more.runner.start()
-	}
-}
-
-// disembark marks a flight as landed, lets go of all that it refers to but its
-// context, and returns those who wait for the outcome.
-func (f *flight[K, V]) disembark() (handout *handout[V], waiting line[K, V], leader *watch[K, V]) {
-	handout, waiting = f.handout, f.line
-	f.handout, f.line, f.since = nil, line[K, V]{}, 0
-	f.Clear()
-	if f.more != nil {
-		leader = f.more.watch
-		f.more.watch, f.more.runner, f.more.trace = nil, nil, nil
-	}
-	if f.context != nil {
-		f.context.Land()
-	} else if f.joined == 0 {
-		f.apart = false
-		f.shard.spareFlights.give(f) // only its leader, who can't detach, was on it
-		return handout, waiting, nil
-	}
-	f.landed = true
-	return handout, waiting, leader
 }

@@ -3,6 +3,7 @@ package singleflight_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -380,26 +381,42 @@ func (unstoppableContext) AfterFunc(func()) (stop func() bool) {
 	return func() bool { panic("boom") }
 }
 
-func TestPanicInLeadersContextIsNotAnotherCallers(t *testing.T) {
-	// The check asks the context of a leader on behalf of a call from inside its flight. (That of other leaders was asked
-	// by their own calls, which panicked.)
-	eachWay(t, bound, func(t *testing.T, joins way) {
-		var g group
-		other, outer := newJob(), newJob()
-		leader := byDoContext.call(&g, t.Context(), "other key", other)
-		broken := hookContext{newForeignContext(t.Context()), new(watches), func(method string) {
-			if method == "Value" {
-				panic("boom")
-			}
-		}}
-		byEndlessDoChanContext.call(&g, broken, "key", outer)
-		joiner := joins.call(&g, outer.ctx, "other key", newJob())
-		joiner.waits(t)
-		other.returns(7)
-		leader.got(t, answer{Val: 7, Shared: true, Leader: true})
-		joiner.got(t, answer{Val: 7, Shared: true})
-		outer.returns(8)
-	})
+func TestBrokenContextIsItsOwnCallersTrouble(t *testing.T) {
+	// Clause 23: which flight a call belongs to is asked of its own context, by the call itself, and of no other.
+	for name, breakOff := range map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, bound, func(t *testing.T, joins way) {
+				var g group
+				other, outer := newJob(), newJob()
+				leader := byDoContext.call(&g, t.Context(), "other key", other)
+				holder := byDoContext.call(&g, t.Context(), "key", outer)
+				broken := hookContext{newForeignContext(outer.ctx), new(watches), func(method string) {
+					if method == "Value" {
+						breakOff()
+					}
+				}}
+				unused := newJob()
+				ended := make(chan any, 1)
+				go func() {
+					defer func() { ended <- recover() }()
+					g.DoChanContext(context.WithoutCancel(broken), "third key", unused.bound)
+				}()
+				if got := <-ended; (got == nil) != (name == "Goexit") {
+					t.Errorf("the call with the broken context recovered %v", got)
+				}
+				joiner := joins.call(&g, outer.ctx, "other key", newJob())
+				joiner.waits(t)
+				other.returns(7)
+				leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+				joiner.got(t, answer{Val: 7, Shared: true})
+				outer.returns(8)
+				holder.got(t, answer{Val: 8, Leader: true})
+				if unused.ran() != 0 {
+					t.Error("the function of a call that broke off ran")
+				}
+			})
+		})
+	}
 }
 
 func TestPanicInStopOfAContextEndsTheOtherWatches(t *testing.T) {

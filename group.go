@@ -57,7 +57,10 @@ import (
 // bubble, or all outside; and so must be a call of Wait, or a successor's
 // leader, with the flights that it waits for.
 type Group[K comparable, V any] struct {
-	opts  Options[K, V]
+	// Options are those of the group. They are set before its first call, and
+	// neither they nor what Trace points to may be changed after it.
+	Options Options[K, V]
+
 	table table[K, V]
 }
 
@@ -80,25 +83,16 @@ type Group[K comparable, V any] struct {
 // flight. If fn calls [runtime.Goexit], the goroutines of all blocking callers
 // exit. [Options].Recover turns both into errors. A nil fn is one that panics.
 //
-// If fn calls Do with its own key, it waits for itself forever; [DoContext]
-// notices that.
-//
-// [DoContext]: https://pkg.go.dev/github.com/seed-737f55c4/singleflight#Group.DoContext
+// If fn calls Do with its own key, it waits for itself forever;
+// [Group.DoContext] notices that.
 func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bool) {
-	hash := inflight.Hash(key)
-	s := g.shard(hash)
-	s.Lock()
-	f := s.flights.Find(hash, key)
-	if f == nil {
-		return s.leadHere(hash, key, nil, function[V]{plain: fn})
-	}
-	var h *handout[V]
-	if f.more == nil {
-		h = f.seat()
-		s.Unlock()
-	} else if f, h, _ = s.arriveToStay(hash, key, nil); h == nil {
+	f, leads, _, _ := g.arrive(key, nil)
+	if leads {
 		return f.flyHere(function[V]{plain: fn})
 	}
+	h := f.waitable()
+	c := f.newCall(false, nil)
+	c.begin(nil, function[V]{}, listener[K, V]{}, h)
 	<-h.done
 	return g.result(&h.outcome)
 }
@@ -113,25 +107,12 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 // [*PanicError] instead of the crash.
 func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
 	ch := make(chan Result[V], 1)
-	hash := inflight.Hash(key)
-	s := g.shard(hash)
-	s.Lock()
-	f := s.flights.Find(hash, key)
-	switch {
-	case f == nil:
-		f = s.newFlight(hash, key, nil)
-		s.launch(f)
-		runner := f.flyApart(function[V]{plain: fn})
-		f.line.leader = ch
-		s.Unlock()
-		go runner.start()
-	case f.more == nil:
-		f.queue().join(ch)
-		s.Unlock()
-	default:
-		a := arrival[K, V]{fn: function[V]{plain: fn}, ch: ch}
-		s.arrive(hash, key, &a)
-	}
+	l := listener[K, V]{ch: ch}
+	f, leads, _, _ := g.arrive(key, nil)
+	f.gather()
+	f.listen(leads, l)
+	c := f.newCall(leads, nil)
+	c.begin(nil, function[V]{plain: fn}, l, nil)
 	return ch
 }
 
@@ -146,7 +127,7 @@ func (g *Group[K, V]) Forget(key K) {
 	s.Lock()
 	defer s.Unlock()
 	if f := s.flights.Find(hash, key); f != nil {
-		s.flights.SetAside(&f.Entry)
+		f.forget()
 	}
 }
 
@@ -158,14 +139,18 @@ func (g *Group[K, V]) ForgetUnshared(key K) bool {
 	s := g.shard(hash)
 	s.Lock()
 	defer s.Unlock()
-	f := s.flights.Find(hash, key)
+	f := s.find(hash, key)
 	if f == nil {
 		return true
 	}
-	if joinable := f.joinable(); joinable != nil && joinable.joined > 0 {
+	joinable := f
+	if f.cancelled() {
+		joinable = f.successor()
+	}
+	if joinable != nil && joinable.crowd != nil && joinable.crowd.joined > 0 {
 		return false
 	}
-	s.flights.SetAside(&f.Entry)
+	f.forget()
 	return true
 }
 
@@ -227,11 +212,6 @@ func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 		for f := range s.flights.All() {
 			for ; f != nil; f = f.successor() {
 				landed = append(landed, f.waitable().done)
-			}
-		}
-		if s.more != nil {
-			for q := s.more.sending; q != nil; q = q.next {
-				landed = append(landed, q.waitable())
 			}
 		}
 		s.Unlock()

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/seed-737f55c4/singleflight/internal/inflight"
+	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // DoContext is like [Group.Do], and ends with the caller's context: if ctx
@@ -34,23 +34,44 @@ import (
 // If ctx is already done, DoContext returns ctx.Err() at once and starts
 // nothing. A nil ctx panics.
 func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Context) (V, error)) (v V, err error, shared bool) {
+	r := g.DoResult(ctx, key, fn)
+	return r.Val, r.Err, r.Shared
+}
+
+// DoResult is [Group.DoContext] with a [Result], by which the caller learns
+// whether it led the flight. A caller that detaches, whose ctx is already done or
+// that is refused gets a Result with that error and nothing else.
+func (g *Group[K, V]) DoResult(ctx context.Context, key K, fn func(context.Context) (V, error)) (r Result[V]) {
 	if err := ended(ctx); err != nil {
-		return v, err, false
+		return Result[V]{Err: err}
 	}
 	done := ctx.Done()
-	if done == nil {
-		return g.stay(ctx, key, fn)
+	f, leads, edge, err := g.arrive(key, ctx)
+	if err != nil {
+		return Result[V]{Err: err}
 	}
-	var c call[K, V]
-	if err := g.arriveToWait(ctx, done, key, fn, &c); err != nil {
-		return v, err, false
+	r.Leader = leads
+	if leads && done == nil {
+		r.Val, r.Err, r.Shared = f.flyHere(function[V]{bound: fn})
+		return r
 	}
+	h := f.waitable()
+	c := f.newCall(leads, edge)
+	c.begin(ctx, function[V]{bound: fn}, listener[K, V]{}, h)
 	select {
-	case <-c.handout.done:
+	case <-h.done:
 	case <-done:
-		return c.leave(ctx)
+		err := endOf(ctx)
+		if c.detach(listener[K, V]{}, err) {
+			if c.trace != nil {
+				c.trace.detached(ctx, err)
+			}
+			return Result[V]{Err: err}
+		}
+		<-h.done // it has landed
 	}
-	return c.result()
+	r.Val, r.Err, r.Shared = g.result(&h.outcome)
+	return r
 }
 
 // DoChanContext is like [Group.DoChan] with the context of [Group.DoContext]:
@@ -60,13 +81,26 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 // an AfterFunc method (see [context.AfterFunc]).
 func (g *Group[K, V]) DoChanContext(ctx context.Context, key K, fn func(context.Context) (V, error)) <-chan Result[V] {
 	ch := make(chan Result[V], 1)
-	err := ended(ctx)
-	if err == nil {
-		a := arrival[K, V]{ctx: ctx, done: ctx.Done(), fn: function[V]{bound: fn}, ch: ch}
-		err = g.arrive(key, &a)
+	if err := ended(ctx); err != nil {
+		ch <- Result[V]{Err: err}
+		return ch
 	}
+	done := ctx.Done()
+	f, leads, edge, err := g.arrive(key, ctx)
 	if err != nil {
 		ch <- Result[V]{Err: err}
+		return ch
+	}
+	f.gather()
+	c := f.newCall(leads, edge)
+	l := listener[K, V]{ch: ch}
+	if done != nil {
+		l.watch = c.newWatch(ctx, ch)
+	}
+	f.listen(leads, l)
+	c.begin(ctx, function[V]{bound: fn}, l, nil)
+	if l.watch != nil {
+		l.watch.begin()
 	}
 	return ch
 }
@@ -82,6 +116,27 @@ func (g *Group[K, V]) Func(fn func(context.Context, K) (V, error)) func(context.
 	}
 }
 
+// Forgotten reports whether the flight that ctx belongs to was forgotten before
+// it landed, by [Group.Forget], [Group.ForgetUnshared] or [Options].ForgetAfter.
+// That is the innermost flight whose context ctx is or derives from; it may have
+// landed, after which the answer doesn't change. Without one it is false.
+//
+// It is for functions that fill a cache. A flight that read its source before a
+// write may set the cache after the writer has deleted the entry, and then the
+// old value stays. This order leaves none, whatever the timing:
+//
+//	function: read the source, set the cache, then delete the entry again if Forgotten, all before it returns
+//	writer:   write the source, Forget (not ForgetUnshared), delete the entry
+//
+// It holds if only functions with a context, of one group, fill the cache; if
+// they read the source itself; and if set and delete have taken effect when they
+// return. So they must not use ctx, which may have ended (see
+// [context.WithoutCancel]), and an entry whose set failed is deleted too.
+func Forgotten(ctx context.Context) bool {
+	f := waitfor.Innermost(ctx)
+	return f != nil && f.Forgotten()
+}
+
 // ended returns the error of a context that is done.
 func ended(ctx context.Context) error {
 	if ctx == nil {
@@ -94,114 +149,4 @@ func ended(ctx context.Context) error {
 // AfterFunc was called. A context of the user's may set it later.
 func endOf(ctx context.Context) error {
 	return cmp.Or(ctx.Err(), context.Canceled)
-}
-
-// stay is DoContext of a caller that can't leave.
-func (g *Group[K, V]) stay(ctx context.Context, key K, fn func(context.Context) (V, error)) (v V, err error, shared bool) {
-	hash := inflight.Hash(key)
-	s := g.shard(hash)
-	s.Lock()
-	if s.flights.Find(hash, key) == nil {
-		return s.leadHere(hash, key, ctx, function[V]{bound: fn})
-	}
-	f, h, err := s.arriveToStay(hash, key, ctx)
-	if err != nil {
-		return v, err, false
-	}
-	if h == nil {
-		return f.flyHere(function[V]{bound: fn})
-	}
-	<-h.done
-	return g.result(&h.outcome)
-}
-
-// leave is the end of a blocking call whose context has ended. If the flight
-// landed before, it returns that one's outcome.
-func (c *call[K, V]) leave(ctx context.Context) (v V, err error, shared bool) {
-	if c.detach(nil, nil, nil) {
-		err = endOf(ctx)
-		if c.trace != nil {
-			c.trace.detached(ctx, err)
-		}
-		return v, err, false
-	}
-	<-c.handout.done // it has landed
-	return c.result()
-}
-
-// detach takes the caller off its flight because its context has ended, with
-// err. It reports false if the flight has landed before: then the caller gets
-// the outcome. ch and the watch are nil unless the caller has them. A caller
-// with a watch is sent err, unless that is nil because it never got its channel.
-func (c *call[K, V]) detach(ch chan Result[V], w *watch[K, V], err error) bool {
-	f := c.flight
-	s := f.shard
-	s.Lock()
-	if f.landed {
-		s.Unlock()
-		return false
-	}
-	f.callers--
-	s.extras().counters.detached++
-	if c.leads {
-		f.context.LeaderLeft()
-		if w != nil {
-			f.more.watch = nil
-		}
-		f.line.leader = nil
-	}
-	if c.edge != nil {
-		c.edge.Leave()
-	}
-	if w == nil && ch != nil {
-		f.line.joined.leave(ch)
-	}
-	if w != nil {
-		if !c.leads {
-			f.line.joined.leaveWatched(w)
-		}
-		w.left, w.stop = true, nil
-		if err != nil {
-			w.ch <- Result[V]{Err: err} // before the flight can land without this caller
-		}
-	}
-	if f.callers == 0 {
-		f.abandon()
-	} else {
-		s.Unlock()
-	}
-	return true
-}
-
-// abandon is what happens to a flight when its last caller has detached: a
-// successor that waits is dropped, and a flight that runs is cancelled, if the
-// options say so. It lets go of the shard's lock.
-func (f *flight[K, V]) abandon() {
-	s := f.shard
-	s.more.counters.abandoned++
-	switch {
-	case f.waits():
-		f.drop()
-	case s.group.opts.CancelAbandoned:
-		f.cancelled = true
-		s.Unlock()
-		f.context.End()
-	default:
-		s.Unlock()
-	}
-}
-
-// drop ends a successor that waits. It lets go of the shard's lock.
-func (f *flight[K, V]) drop() {
-	s := f.shard
-	s.more.counters.waiting--
-	s.more.counters.dropped++
-	predecessor := f.more.predecessor
-	predecessor.more.successor, f.more.predecessor = nil, nil
-	predecessor.context.DropSuccessor()
-	handout, _, _ := f.disembark()
-	s.Unlock()
-	if handout != nil {
-		close(handout.done)
-	}
 }

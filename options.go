@@ -31,6 +31,13 @@ type Options[K comparable, V any] struct {
 	// doesn't bind them.
 	FlightTimeout time.Duration
 
+	// ForgetAfter is the time after which a flight no longer holds its key: a
+	// call that finds it held by a flight whose function has run for longer
+	// forgets that flight, as Forget does, and leads a new one beside it. So a
+	// function that never returns doesn't hold its key for good. 0 means never.
+	// The callers of the forgotten flight stay with it.
+	ForgetAfter time.Duration
+
 	// Clone makes each caller of a shared result its own copy, so that none
 	// sees what another does to it. It is called once for each of them, the
 	// leader included, if the error is nil; never for a result that isn't
@@ -51,11 +58,19 @@ type Options[K comparable, V any] struct {
 	Trace *Trace[K]
 }
 
-// New returns a group with the given options. It panics if
-// [Options].FlightTimeout is negative.
+// New returns a group with the given options. It panics if one of the durations
+// is negative.
 func New[K comparable, V any](opts Options[K, V]) *Group[K, V] {
-	if opts.FlightTimeout < 0 {
-		panic(fmt.Sprintf("singleflight: Options.FlightTimeout is negative: %v", opts.FlightTimeout))
+	opts.check()
+	return &Group[K, V]{Options: opts}
+}
+
+// check panics if the options make no sense.
+func (o *Options[K, V]) check() {
+	if o.FlightTimeout < 0 {
+		panic(fmt.Sprintf("singleflight: Options.FlightTimeout is negative: %v", o.FlightTimeout))
 	}
-	return &Group[K, V]{opts: opts}
+	if o.ForgetAfter < 0 {
+		panic(fmt.Sprintf("singleflight: Options.ForgetAfter is negative: %v", o.ForgetAfter))
+	}
 }

@@ -2,6 +2,7 @@ package singleflight
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -27,6 +28,25 @@ var ErrGoexit = errors.New("singleflight: runtime.Goexit was called")
 // [Group.DoContext]. Compare with [errors.Is].
 var ErrDeadlock = errors.New("singleflight: call would make its flight wait for itself")
 
+// ErrFlightTimeout is the [context.Cause] of a flight's context that ended by
+// [Options].FlightTimeout. It matches [context.DeadlineExceeded] by [errors.Is].
+var ErrFlightTimeout error = &cause{"singleflight: flight timeout", context.DeadlineExceeded}
+
+// ErrAbandoned is the [context.Cause] of a flight's context that ended by
+// [Options].CancelAbandoned. It matches [context.Canceled] by [errors.Is].
+var ErrAbandoned error = &cause{"singleflight: flight abandoned by its callers", context.Canceled}
+
+// A cause says why a flight's context has ended, and matches its Err.
+type cause struct {
+	text string
+	err  error
+}
+
+func (c *cause) Error() string     { return c.text }
+func (c *cause) Is(err error) bool { return err == c.err }
+func (c *cause) Timeout() bool     { return c.err == context.DeadlineExceeded }
+func (c *cause) Temporary() bool   { return c.Timeout() }
+
 // A PanicError is a panic in a function that a flight ran. All callers of the
 // flight share one *PanicError: they panic with it, or, with
 // [Options].Recover, get it as an error.
@@ -37,13 +57,16 @@ type PanicError struct {
 
 // Error returns the panic's value and its stack.
 func (p *PanicError) Error() string {
+	if p == nil {
+		return "<nil>" // a function may return a nil *PanicError, or panic with one
+	}
 	return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack)
 }
 
 // Unwrap returns the panic's value if that is an error, otherwise nil.
 func (p *PanicError) Unwrap() error {
 	if p == nil {
-		return nil // a function may return a nil *PanicError, or panic with one
+		return nil
 	}
 	err, _ := p.Value.(error)
 	return err
@@ -94,6 +117,25 @@ func (o *outcome[V]) fail(recovered any) {
 	} else {
 		o.err, o.ending = newPanicError(recovered), panicked
 	}
+}
+
+// result returns an outcome to a blocking caller, on that caller's goroutine.
+func (g *Group[K, V]) result(o *outcome[V]) (v V, err error, shared bool) {
+	if o.ending != returned && !g.Options.Recover {
+		if o.ending == panicked {
+			panic(o.err)
+		}
+		runtime.Goexit()
+	}
+	if g.copies(o) {
+		return g.Options.Clone(o.val), nil, true
+	}
+	return o.val, o.err, o.shared
+}
+
+// copies reports whether each caller gets a copy of the outcome's value.
+func (g *Group[K, V]) copies(o *outcome[V]) bool {
+	return o.shared && o.err == nil && g.Options.Clone != nil
 }
 
 // send sends the outcome to a channel caller. It isn't inlined, so that the

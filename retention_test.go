@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"weak"
@@ -577,17 +578,22 @@ func TestBurstOfChannelCallersReturnsItsMemory(t *testing.T) {
 func TestBurstOfResultsReturnsItsMemory(t *testing.T) {
 	const keys = 20_000
 	var copying chan bool
-	opts := singleflight.Options[int, int]{Clone: func(v int) int { <-copying; return v }}
+	var copies atomic.Int64
+	opts := singleflight.Options[int, int]{Clone: func(v int) int { copies.Add(1); <-copying; return v }}
 	returnedWith(t, opts, func(g *singleflight.Group[int, int]) {
 		copying = make(chan bool)
+		copies.Store(0)
 		end := make(chan bool)
 		for key := range keys {
 			g.DoChan(key, func() (int, error) { <-end; return key, nil })
 			g.DoChan(key, nil)
 		}
 		close(end)
-		for len(g.InFlight()) > 0 {
+		for copies.Load() < keys { // each flight makes one copy at a time
 			runtime.Gosched()
+		}
+		if n := g.Stats().InFlight; n != keys {
+			t.Errorf("%d flights are in the air while their Results are being sent, want %d", n, keys)
 		}
 		close(copying)
 		if err := g.Wait(t.Context()); err != nil {

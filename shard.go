@@ -1,19 +1,17 @@
 package singleflight
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/inflight"
-	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
 // A table is where a group keeps its flights: in independently locked parts, so
 // that calls with different keys are rarely in each other's way. There are
 // rowLength rows of as many shards, each made when it is first used, so that a
-// group for few keys is small. docs/design.md has what other numbers of shards
-// cost.
+// group for few keys is small and its first call quick.
 type table[K comparable, V any] [rowLength]atomic.Pointer[row[K, V]]
 
 type row[K comparable, V any] [rowLength]atomic.Pointer[shard[K, V]]
@@ -21,7 +19,7 @@ type row[K comparable, V any] [rowLength]atomic.Pointer[shard[K, V]]
 const rowLength = 8
 
 // shard returns the part of the group's table that holds the keys with this
-// hash.
+// hash. It panics if the options make no sense.
 func (g *Group[K, V]) shard(hash uint64) *shard[K, V] {
 	if r := g.table.row(hash).Load(); r != nil {
 		if s := r.place(hash).Load(); s != nil {
@@ -38,17 +36,20 @@ func (t *table[K, V]) row(hash uint64) *atomic.Pointer[row[K, V]] { return &t[ha
 func (r *row[K, V]) place(hash uint64) *atomic.Pointer[shard[K, V]] { return &r[hash>>40%rowLength] }
 
 func (g *Group[K, V]) makeShard(hash uint64) *shard[K, V] {
+	g.Options.check()
 	r := g.table.row(hash)
 	if r.Load() == nil {
 		made := new(firstShard[K, V])
-		made.shard.group = g
+		made.shard.init(g)
 		made.row.place(hash).Store(&made.shard)
 		if r.CompareAndSwap(nil, &made.row) {
 			return &made.shard
 		}
 	}
+	s := new(shard[K, V])
+	s.init(g)
 	place := r.Load().place(hash)
-	place.CompareAndSwap(nil, &shard[K, V]{group: g})
+	place.CompareAndSwap(nil, s)
 	return place.Load()
 }
 
@@ -76,144 +77,91 @@ func (g *Group[K, V]) parts() []*shard[K, V] {
 	return parts
 }
 
-// A shard is a part of a group's table, with its lock. Nothing of the user's
-// runs under that lock. A flight and its successors are in one shard for life.
+// A shard is a part of a group's table, with its lock, which guards all of it
+// but what doesn't change. Nothing of the user's runs under that lock. A flight
+// and its successors are in one shard for life.
 //
-// What an unshared Do needs comes first, to be on few cache lines.
+// The group's mutex order is: the lock of the graph of who waits for whom, then
+// that of a shard. Under the latter the former is only tried.
+//
+// Where pointers have 64 bits a shard is two cache lines, so that neighbours
+// share none, and an unshared Do writes to the first alone.
 type shard[K comparable, V any] struct {
 	sync.Mutex
-	flights       inflight.Table[K, flight[K, V]]
-	group         *Group[K, V]
-	led           uint64 // see counters
-	joined        uint64
-	spareFlights  spares[flight[K, V]]
-	spareRunners  spares[runner[K, V]]
-	spareHandouts spares[handout[V]]
+	flights inflight.Table[K, flight[K, V]]
+	group   *Group[K, V] // doesn't change
+	led     uint64       // see counters
 
-	more *shardExtras[K, V] // nil until needed
+	// One of each is kept to be used again, so that a call that nobody joins
+	// allocates little, and a burst doesn't leave its memory here.
+	spare      *flight[K, V]
+	spareCrowd *crowd[K, V]
 
-	_ [16]byte // makes it two cache lines where pointers have 64 bits, so that neighbours share none
+	spareWatch *watch[K, V]
+	joined     uint64 // see counters
+	counters   counters
+	hooked     bool // the options have hooks or time limits; doesn't change
 }
 
-// shardExtras are what a shard has whose callers leave, or wait at channels
-// beside others, or whose functions panic.
-type shardExtras[K comparable, V any] struct {
-	counters     counters
-	spareQueues  spares[queue[K, V]]
-	spareWatches spares[watch[K, V]]
-	sending      *queue[K, V] // first of those of flights that have left the table, and not yet sent all their Results
+func (s *shard[K, V]) init(g *Group[K, V]) {
+	s.group = g
+	s.hooked = g.Options.Trace != nil || g.Options.FlightTimeout > 0 || g.Options.ForgetAfter > 0
 }
 
-// extras returns what the shard has more of.
-func (s *shard[K, V]) extras() *shardExtras[K, V] {
-	if s.more == nil {
-		s.more = new(shardExtras[K, V])
-	}
-	return s.more
-}
-
-// spares are a few objects to be used again, so that a call that nobody joins
-// allocates nothing for the group's own sake. A burst must not leave its memory
-// here.
-type spares[T any] [maxSpares]*T
-
-const maxSpares = 2
-
-// take returns a spare, or nil.
-func (s *spares[T]) take() *T {
-	for i, spare := range s {
-		if spare != nil {
-			s[i] = nil
-			return spare
-		}
-	}
-	return nil
-}
-
-func (s *spares[T]) give(spare *T) {
-	for i := range s {
-		if s[i] == nil {
-			s[i] = spare
-			return
-		}
-	}
-}
-
-// newFlight returns a flight without extras, unless the group has hooks. The
-// leader has the given context, or none. The flight isn't in the table yet.
-func (s *shard[K, V]) newFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
-	if s.group.opts.Trace != nil {
-		return s.newExtendedFlight(hash, key, leader)
-	}
-	f := s.spareFlights.take()
-	if f == nil {
+// newFlight returns a flight that isn't in the table yet, with a leader.
+func (s *shard[K, V]) newFlight(hash uint64, key K) *flight[K, V] {
+	f := s.spare
+	if f != nil {
+		s.spare = nil
+	} else {
 		f = &flight[K, V]{shard: s}
 	}
-	if leader != nil {
-		// Not to be used again: the function may keep it.
-		f.context = &waitfor.Context{Leader: leader}
-	}
 	f.Init(hash, key, f)
-	f.callers = 1
-	f.plain = true
+	if s.hooked && (s.group.Options.Trace != nil || s.group.Options.ForgetAfter > 0) {
+		f.gather()
+		f.since = now()
+	}
 	return f
 }
 
-func (s *shard[K, V]) newHandout() *handout[V] {
-	h := s.spareHandouts.take()
-	if h == nil {
-		h = new(handout[V])
+// newCrowd returns a crowd for f, with its leader in it.
+func (s *shard[K, V]) newCrowd(f *flight[K, V]) *crowd[K, V] {
+	c := s.spareCrowd
+	if c != nil {
+		s.spareCrowd = nil
+	} else {
+		c = &crowd[K, V]{shard: s}
 	}
-	h.done = make(chan struct{}) // one of another bubble of testing/synctest can't be used
-	return h
-}
-
-func (s *shard[K, V]) newQueue() *queue[K, V] {
-	q := s.extras().spareQueues.take()
-	if q == nil {
-		q = new(queue[K, V])
+	c.flight, c.callers = f, 1
+	if trace := s.group.Options.Trace; trace != nil {
+		c.trace = newTracing(trace, f.Key())
 	}
-	return q
+	return c
 }
 
-// newExtendedFlight is newFlight for any flight.
-func (s *shard[K, V]) newExtendedFlight(hash uint64, key K, leader context.Context) *flight[K, V] {
-	f := new(extendedFlight[K, V])
-	f.shard = s
-	f.context = &f.Context
-	f.context.Leader = leader
-	f.more = &f.extras
-	f.more.trace = newTracing(s.group.opts.Trace, key)
-	f.Init(hash, key, &f.flight)
-	f.callers = 1
-	return &f.flight
+// retire takes a flight that has ended off the table.
+func (s *shard[K, V]) retire(f *flight[K, V]) {
+	s.flights.Remove(&f.Entry)
+	s.giveBack(f)
 }
 
-// launch puts a new flight into the table.
-func (s *shard[K, V]) launch(f *flight[K, V]) {
-	s.flights.Insert(&f.Entry)
-	s.led++
-}
-
-// countPanic counts a flight that ended in a panic or Goexit.
-func (s *shard[K, V]) countPanic() {
-	s.Lock()
-	defer s.Unlock()
-	s.extras().counters.panics++
-}
-
-// newRunner returns a runner for f.
-func (s *shard[K, V]) newRunner(f *flight[K, V], fn function[V]) *runner[K, V] {
-	r := s.spareRunners.take()
-	if r == nil {
-		r = new(runner[K, V])
-		r.start = r.run
+// giveBack keeps a flight that has ended, and its crowd, to be used again. They
+// keep nothing of the user's.
+func (s *shard[K, V]) giveBack(f *flight[K, V]) {
+	f.Clear()
+	f.since = 0
+	if c := f.crowd; c != nil {
+		f.crowd = nil
+		c.gathering = gathering[K, V]{}
+		s.spareCrowd = c
 	}
-	r.flight, r.fn = f, fn
-	return r
+	s.spare = f
 }
 
-func (s *shard[K, V]) recycleRunner(r *runner[K, V]) {
-	r.flight, r.fn = nil, function[V]{}
-	s.spareRunners.give(r)
-}
+// A moment is a time on the clock that never goes back, as nanoseconds since
+// some moment; 0 is none.
+type moment int64
+
+var epoch = time.Now()
+
+func now() moment { return moment(time.Since(epoch)) }

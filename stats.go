@@ -45,10 +45,7 @@ type counters struct {
 
 // addTo adds the shard's counters to the group's.
 func (s *shard[K, V]) addTo(stats *Stats) {
-	var c counters
-	if s.more != nil {
-		c = s.more.counters
-	}
+	c := &s.counters
 	stats.Calls += s.led + s.joined
 	stats.Flights += s.led - c.dropped - c.waiting
 	stats.Joined += s.joined
@@ -96,13 +93,15 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 	var list []Flight[K]
 	for _, s := range g.parts() {
 		s.Lock()
-		now := time.Now().UnixNano()              // not before the lock: a flight must not be older than it is
+		clock, moment := time.Now(), now()        // not before the lock: a flight must not be older than it is
 		list = slices.Grow(list, s.flights.Len()) // successors are few
 		for f := range s.flights.All() {
-			forgotten := f.Aside()
+			forgotten := f.forgotten()
 			for ; f != nil; f = f.successor() {
-				f.knownSince(now)
-				list = append(list, Flight[K]{f.Key(), int(f.callers), f.state(), forgotten, time.Unix(0, f.since)})
+				if f.since == 0 {
+					f.since = moment // a stamp for every flight would cost more than an unshared Do
+				}
+				list = append(list, Flight[K]{f.Key(), f.callers(), f.state(), forgotten, clock.Add(time.Duration(f.since - moment))})
 			}
 		}
 		s.Unlock()
@@ -111,22 +110,29 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 	return list
 }
 
-// knownSince stamps a flight that has no time yet, and isn't plain from then on.
-// A stamp for every flight would cost more than an unshared Do.
-func (f *flight[K, V]) knownSince(now int64) {
-	if f.since == 0 {
-		f.since = now
-		f.plain = false
+// callers returns how many callers are on the flight now.
+func (f *flight[K, V]) callers() int {
+	if f.crowd == nil {
+		return 1
 	}
+	return int(f.crowd.callers)
+}
+
+// forgotten reports whether the flight was forgotten before it landed.
+func (f *flight[K, V]) forgotten() bool {
+	if f.crowd != nil && f.crowd.landed {
+		return f.crowd.forgotten
+	}
+	return f.Aside()
 }
 
 func (f *flight[K, V]) state() FlightState {
 	switch {
 	case f.waits():
 		return Waiting
-	case f.cancelled:
+	case f.cancelled():
 		return Cancelled
-	case f.callers == 0:
+	case f.callers() == 0:
 		return Abandoned
 	default:
 		return Running

@@ -117,13 +117,13 @@ func (g *stressedGroup) call() {
 	}
 	violent := key >= forgottenKeys && key < violentKeys
 	endless := key >= violentKeys
-	if endless && !g.opts.CancelAbandoned {
+	if endless && !g.Options.CancelAbandoned {
 		return
 	}
 
 	// A panic crashes the process where a channel caller is on the flight, or
 	// nobody is.
-	patient := violent && !g.opts.Recover
+	patient := violent && !g.Options.Recover
 	way := rand.IntN(4)
 	if patient {
 		way &^= 1

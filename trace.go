@@ -82,37 +82,30 @@ func (t *tracing[K]) started(ctx context.Context) context.Context {
 }
 
 // traceJoin calls the Join hook. If that panics, or calls runtime.Goexit, the
-// call is over, and its caller leaves the flight.
-func (a *arrival[K, V]) traceJoin() {
-	join := a.trace.hooks.Join
+// call is over, and its caller leaves the flight: a channel caller with its
+// listener, a blocking caller with its handout. If the flight has landed in a
+// panic by then, that was to reach this blocking caller, and perhaps no other.
+// (Where a channel caller was on it the process crashes.)
+func (c *call[K, V]) traceJoin(ctx context.Context, l listener[K, V], h *handout[V]) {
+	join := c.trace.hooks.Join
 	if join == nil {
 		return
 	}
-	ctx := a.ctx
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	done := false
 	defer func() {
-		if !done && !a.detach(a.ch, a.watch, nil) {
-			a.panicAsLanded()
+		if done || c.detach(l, nil) || h == nil {
+			return
+		}
+		<-h.done
+		if o := &h.outcome; o.ending == panicked && !c.crowd.shard.group.Options.Recover {
+			panic(o.err)
 		}
 	}()
-	join(ctx, a.trace.key, a.trace.id)
+	join(ctx, c.trace.key, c.trace.id)
 	done = true
-}
-
-// panicAsLanded panics if the flight ended in a panic, which was to reach this
-// blocking caller, and perhaps no other. (Where a channel caller was on it the
-// process crashes.)
-func (c *call[K, V]) panicAsLanded() {
-	if c.handout == nil {
-		return
-	}
-	<-c.handout.done
-	if o := &c.handout.outcome; o.ending == panicked && !c.flight.shard.group.opts.Recover {
-		panic(o.err)
-	}
 }
 
 func (t *tracing[K]) detached(ctx context.Context, err error) {
