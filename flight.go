@@ -129,7 +129,11 @@ func (g *Group[K, V]) arrive(key K, ctx context.Context) (f *flight[K, V], leads
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	f, leads, edge, ok := s.board(hash, key, ctx, from, nil)
+	f = s.find(hash, key)
+	if f == nil {
+		return s.lead(hash, key, ctx, from), true, nil, nil
+	}
+	f, leads, edge, ok := f.admit(ctx, from, nil)
 	if !ok {
 		s.Unlock()
 		return s.arriveSlow(hash, key, ctx, from)
@@ -137,18 +141,14 @@ func (g *Group[K, V]) arrive(key K, ctx context.Context) (f *flight[K, V], leads
 	return f, leads, edge, nil
 }
 
-// board is arrive under the lock. It reports false, and has changed nothing, if
-// the graph must be searched first. graph is nil, or the graph, locked and
-// searched for this call.
-func (s *shard[K, V]) board(hash uint64, key K, ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (f *flight[K, V], leads bool, edge *waitfor.Edge, ok bool) {
-	f = s.find(hash, key)
-	if f == nil {
-		return s.lead(hash, key, ctx, from), true, nil, true
-	}
+// admit is arrive where the key's flight is f. It reports false, and has changed
+// nothing, if the graph must be searched first. graph is nil, or the graph,
+// locked and searched for this call.
+func (f *flight[K, V]) admit(ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (_ *flight[K, V], leads bool, edge *waitfor.Edge, ok bool) {
 	if f.cancelled() {
 		if f.crowd.successor == nil {
-			f, ok = f.succeed(hash, key, ctx, from, graph)
-			return f, true, nil, ok
+			successor, ok := f.succeed(ctx, from, graph)
+			return successor, true, nil, ok
 		}
 		f = f.crowd.successor
 	}
@@ -182,8 +182,11 @@ func (s *shard[K, V]) arriveSlow(hash uint64, key K, ctx context.Context, from *
 		}
 		s.Lock()
 		if s.awaited(hash, key) == to {
+			if f = s.find(hash, key); f == nil {
+				return s.lead(hash, key, ctx, from), true, nil, nil
+			}
 			if cycle == nil {
-				f, leads, edge, _ = s.board(hash, key, ctx, from, graph)
+				f, leads, edge, _ = f.admit(ctx, from, graph)
 				return f, leads, edge, nil
 			}
 			if cycle.Live() {
@@ -223,8 +226,7 @@ func (s *shard[K, V]) awaited(hash uint64, key K) *waitfor.Context {
 func (s *shard[K, V]) lead(hash uint64, key K, ctx context.Context, from *waitfor.Context) *flight[K, V] {
 	f := s.newFlight(hash, key)
 	if ctx != nil {
-		// Not to be used again: the function may keep it.
-		f.context = &waitfor.Context{Leader: ctx, Parent: from}
+		f.context = &waitfor.Context{Leader: ctx, Parent: from} // never used again: the function may keep it
 	}
 	s.flights.Insert(&f.Entry)
 	s.led++
@@ -232,14 +234,14 @@ func (s *shard[K, V]) lead(hash uint64, key K, ctx context.Context, from *waitfo
 }
 
 // succeed makes a flight that waits for f, which is cancelled, to land. For ok
-// see board.
-func (f *flight[K, V]) succeed(hash uint64, key K, ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (successor *flight[K, V], ok bool) {
+// see admit.
+func (f *flight[K, V]) succeed(ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (successor *flight[K, V], ok bool) {
 	node := &waitfor.Context{Leader: ctx, Parent: from}
 	if graph == nil && !waitfor.TrySucceed(f.context, node) || graph != nil && !graph.Succeed(f.context, node) {
 		return nil, false
 	}
 	s := f.shard
-	successor = s.newFlight(hash, key)
+	successor = s.newFlight(f.Hash(), f.Key())
 	successor.context = node
 	successor.since = now()
 	f.crowd.successor = successor
@@ -328,6 +330,9 @@ func (f *flight[K, V]) flyHere(fn function[V]) (v V, err error, shared bool) {
 	}
 	var o outcome[V]
 	f.fly(fn, false, &o)
+	if o.ending == returned && !o.shared {
+		return o.val, o.err, false
+	}
 	return s.group.result(&o)
 }
 
@@ -409,7 +414,8 @@ func (f *flight[K, V]) fly(fn function[V], apart bool, o *outcome[V]) {
 func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	opts := &f.shard.group.Options
 	ctx := context.Background()
-	if fn.bound != nil {
+	bound := f.context != nil && f.context.Leader != nil // fn may be nil
+	if bound {
 		if opts.FlightTimeout > 0 {
 			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout)
 		}
@@ -423,7 +429,7 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 		f.since, f.crowd.began = now(), true
 		f.shard.Unlock()
 	}
-	if fn.bound != nil {
+	if bound {
 		return fn.bound(ctx)
 	}
 	return fn.plain()
@@ -455,33 +461,34 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		s.counters.panics++
 	}
 	o.shared = c.joined > 0
-	leader, joiners, h, trace := c.leader, c.joiners, c.handout, c.trace
-	callers, detached := int(1+c.joined), int(1+c.joined-c.callers)
 	used, successor, aside := f.end(), c.successor, f.Aside()
-	if len(joiners.blocks) > 0 || leader.ch != nil && (used != nil || s.group.copies(o)) {
-		// No successor comes here: nobody is in the crowd of a cancelled flight.
+	switch {
+	case len(c.joiners.blocks) > 0 || c.leader.ch != nil && (used != nil || s.group.copies(o)):
+		// There is no successor then: nobody is on a cancelled flight.
 		c.landed, c.forgotten = true, aside
 		s.flights.SetAside(&f.Entry)
 		s.Unlock()
 		if used != nil {
 			used.Finish()
+			used = nil
 		}
-		s.group.send(o, leader.ch, joiners)
+		s.group.send(o, c)
 		s.Lock()
-		s.retire(f)
-		s.Unlock()
-	} else {
-		if leader.ch != nil {
-			o.send(leader.ch, true) // there is room: takes less time than to unlock and lock
-		}
-		s.retire(f)
-		if successor != nil {
-			s.inherit(successor, aside)
-		}
-		s.Unlock()
-		if used != nil {
-			used.Finish()
-		}
+	case c.leader.ch != nil:
+		o.send(c.leader.ch, true) // there is room, so this takes less time than to unlock and lock
+	}
+	s.retire(f)
+	if successor != nil {
+		s.inherit(successor, aside)
+	}
+	h, watch := c.handout, c.leader.watch // Wait may have made the handout while Results were sent
+	more := c.trace != nil || len(c.joiners.blocks) > 0
+	if !more {
+		s.disband(c)
+	}
+	s.Unlock()
+	if used != nil {
+		used.Finish()
 	}
 	if successor != nil {
 		successor.depart()
@@ -491,11 +498,23 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		close(h.done)
 	}
 	// What follows calls what is the user's, so all callers are served before.
-	if trace != nil {
-		trace.landed(callers, detached, o.err, func() { s.endWatches(leader.watch, joiners.all()) })
-	} else if leader.watch != nil || len(joiners.blocks) > 0 {
-		s.endWatches(leader.watch, joiners.all())
+	if more {
+		c.finish(o.err)
+	} else if watch != nil {
+		s.endWatch(watch)
 	}
+}
+
+// finish does for the crowd of a flight that has landed what is done last.
+func (c *crowd[K, V]) finish(err error) {
+	if c.trace == nil {
+		c.endWatches()
+	} else {
+		c.trace.landed(int(1+c.joined), int(1+c.joined-c.callers), err, c.endWatches)
+	}
+	c.shard.Lock()
+	c.shard.disband(c)
+	c.shard.Unlock()
 }
 
 // end ends the flight's life: nobody detaches any more, and no call belongs to
@@ -504,13 +523,10 @@ func (f *flight[K, V]) end() (used *waitfor.Context) {
 	if f.crowd != nil {
 		f.crowd.life++
 	}
-	if f.context != nil {
-		if f.context.Land() {
-			used = f.context
-		}
-		f.context = nil
+	if f.context != nil && f.context.Land() {
+		return f.context
 	}
-	return used
+	return nil
 }
 
 // inherit puts the successor of a flight that has left the table in its place.
@@ -588,6 +604,7 @@ func (f *flight[K, V]) drop() {
 	s.counters.dropped++
 	f.crowd.predecessor.crowd.successor = nil
 	h, used := f.crowd.handout, f.end()
+	s.disband(f.crowd)
 	s.giveBack(f)
 	s.Unlock()
 	if used != nil {

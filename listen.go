@@ -163,18 +163,15 @@ func (w *watch[K, V]) contextEnded() {
 	}
 }
 
-// endWatches ends the watches over the contexts of a flight that has landed. The
-// contexts are the user's: if one panics, the others' watches are ended all the
-// same.
-func (s *shard[K, V]) endWatches(leader *watch[K, V], joiners rest[K, V]) {
-	if leader != nil {
-		if len(joiners.blocks) > 0 {
-			defer joiners.endWatches()
-		}
-		s.endWatch(leader)
-		return
+// endWatches ends the watches over the contexts of the callers of a flight that
+// has landed. The contexts are the user's: if one panics, the others' watches are
+// ended all the same.
+func (c *crowd[K, V]) endWatches() {
+	joiners := c.joiners.all()
+	defer joiners.endWatches()
+	if c.leader.watch != nil {
+		c.shard.endWatch(c.leader.watch)
 	}
-	joiners.endWatches()
 }
 
 // endWatches ends the watches of the listeners that are left.
@@ -206,19 +203,19 @@ func (s *shard[K, V]) endWatch(w *watch[K, V]) {
 	s.Unlock()
 }
 
-// send hands the outcome out to channel callers. It returns when all have their
-// Results.
-func (g *Group[K, V]) send(o *outcome[V], leader chan Result[V], joiners listeners[K, V]) {
+// send hands the outcome out to the channel callers. It returns when all have
+// their Results.
+func (g *Group[K, V]) send(o *outcome[V], c *crowd[K, V]) {
 	if g.copies(o) {
 		sent := make(chan struct{})
-		go g.sendCopies(o.val, leader, joiners.all(), sent)
+		go g.sendCopies(o.val, c.leader.ch, c.joiners.all(), sent)
 		<-sent
 		return
 	}
-	if leader != nil {
-		o.send(leader, true)
+	if c.leader.ch != nil {
+		o.send(c.leader.ch, true)
 	}
-	for _, block := range joiners.blocks {
+	for _, block := range c.joiners.blocks {
 		for _, l := range block {
 			o.send(l.ch, false)
 		}

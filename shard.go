@@ -145,17 +145,18 @@ func (s *shard[K, V]) retire(f *flight[K, V]) {
 	s.giveBack(f)
 }
 
-// giveBack keeps a flight that has ended, and its crowd, to be used again. They
-// keep nothing of the user's.
+// giveBack keeps a flight that has ended to be used again. It keeps nothing of
+// the user's.
 func (s *shard[K, V]) giveBack(f *flight[K, V]) {
 	f.Clear()
-	f.since = 0
-	if c := f.crowd; c != nil {
-		f.crowd = nil
-		c.gathering = gathering[K, V]{}
-		s.spareCrowd = c
-	}
+	f.context, f.crowd, f.since = nil, nil, 0
 	s.spare = f
+}
+
+// disband does for a crowd what giveBack does for a flight.
+func (s *shard[K, V]) disband(c *crowd[K, V]) {
+	c.gathering = gathering[K, V]{}
+	s.spareCrowd = c
 }
 
 // A moment is a time on the clock that never goes back, as nanoseconds since

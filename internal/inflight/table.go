@@ -47,6 +47,9 @@ func (e *Entry[K, F]) Init(hash uint64, key K, flight *F) {
 	}
 }
 
+// Hash returns the hash of the key of an entry that hasn't been set aside.
+func (e *Entry[K, F]) Hash() uint64 { return e.hash }
+
 // Key returns the entry's key.
 func (e *Entry[K, F]) Key() K { return e.key }
 
