@@ -8,31 +8,67 @@ import (
 )
 
 // A Context is the context that a flight's function gets: it has the values of
-// the leader's context, without its cancellation. It is also the flight's node
+// the leader's context, without its cancellation. It also stands for the flight
 // in the graph.
 //
 // Every flight that a call with a context leads has one, most functions never
 // look at it, and few flights wait for another. So it is kept small: more is
-// made when somebody looks, or waits. That takes an unshared DoContext 11 %
-// less time than a Context with all of it inside.
+// made when somebody looks, or waits.
+//
+// A flight lands in two steps, because ending a context ends all that were
+// derived from it, which takes its time. Land, under the lock of the flight's
+// shard, says that the flight has landed; Finish, without it, ends the context.
+// Between the two the context of a landed flight may still be alive, but one
+// that is done is that of a flight that has landed, or was cancelled before.
+// Err is never set before Done is closed, as with a context of the standard
+// library.
 type Context struct {
 	Leader context.Context // of the leader's call; nil if that has none; doesn't change
+	Parent *Context        // the flight that the leader's call belongs to, or nil; doesn't change
 	more   atomic.Pointer[more]
 }
 
 // more is what few Contexts need.
 type more struct {
-	standard   atomic.Pointer[standardContext]
-	landed     atomic.Bool
-	leaderLeft atomic.Bool
-	links      atomic.Pointer[links] // set under mu; nil until a search or a call needs them
+	standard atomic.Pointer[standardContext] // from nil to one of its own or, over endedUnused, to one that ended
+	node     atomic.Pointer[node]            // set once, by enroll
+	flags    flags
+}
+
+// flags only ever get more. A node has a copy of those of its flight, since it
+// must not keep the Context: who sets one stores it in more, then looks for the
+// node; who makes a node stores that, then looks for flags. So none is missed.
+type flags struct{ bits atomic.Uint32 }
+
+const (
+	landed     = 1 << iota
+	leaderLeft // the leader has detached
+	forgotten
+)
+
+func (f *flags) has(bit uint32) bool { return f.bits.Load()&bit != 0 }
+
+func (m *more) set(bit uint32) {
+	m.flags.bits.Or(bit)
+	if n := m.node.Load(); n != nil {
+		n.flags.bits.Or(bit)
+	}
 }
 
 // landedUnused stands for what a Context has whose flight landed before anybody
-// needed more of it.
-var landedUnused more
+// needed more of it, and endedUnused for a standard context that ended before
+// anybody used it. They don't change.
+var (
+	landedUnused more
+	endedUnused  standardContext
+)
 
-// open returns what the Context has more of.
+func init() {
+	landedUnused.set(landed)
+	landedUnused.standard.Store(&endedUnused)
+}
+
+// open returns what the Context has more of, to be changed.
 func (c *Context) open() *more {
 	for {
 		m := c.more.Load()
@@ -41,7 +77,7 @@ func (c *Context) open() *more {
 		}
 		opened := new(more)
 		if m != nil {
-			opened.landed.Store(true)
+			opened.set(landed)
 			opened.standard.Store(&endedUnused)
 		}
 		if c.more.CompareAndSwap(m, opened) {
@@ -50,78 +86,124 @@ func (c *Context) open() *more {
 	}
 }
 
-// Land says that the flight lands or is dropped: the context is done, nobody
-// waits for the flight any more, and no call belongs to it. The lock of the
-// group's table must be held; nothing of the user's is called.
-func (c *Context) Land() {
-	if !c.more.CompareAndSwap(nil, &landedUnused) {
-		c.open().land()
+func (c *Context) has(bit uint32) bool {
+	m := c.more.Load()
+	return m != nil && m.flags.has(bit)
+}
+
+// Land says that the flight lands or is dropped: from now on no call belongs to
+// it, and nobody waits for it. It is called once, under the lock of the
+// flight's shard. If it returns true the caller calls Finish when it has let go
+// of that lock, and before anybody gets the flight's outcome; otherwise the
+// context is done, and there is nothing to finish.
+func (c *Context) Land() (unfinished bool) {
+	if c.more.CompareAndSwap(nil, &landedUnused) {
+		return false
+	}
+	m := c.open()
+	m.set(landed)
+	return !m.standard.CompareAndSwap(nil, &endedUnused) || m.node.Load() != nil
+}
+
+// Finish ends the context of a flight that has landed and takes the flight out
+// of the graph. No lock must be held.
+func (c *Context) Finish() {
+	m := c.open()
+	if standard := m.standard.Load(); standard != &endedUnused {
+		standard.cancel(nil)
+	}
+	if n := m.node.Load(); n != nil {
+		n.leave()
 	}
 }
 
-func (m *more) land() {
-	m.landed.Store(true)
-	m.end()
-	m.unlink()
+// LeaderLeft says that the leader has detached. The lock of the flight's shard
+// must be held.
+func (c *Context) LeaderLeft() { c.open().set(leaderLeft) }
+
+// Forget says that the flight was forgotten, unless it has landed. The lock of
+// the flight's shard must be held.
+func (c *Context) Forget() {
+	m := c.open()
+	for {
+		bits := m.flags.bits.Load()
+		if bits&landed != 0 || m.flags.bits.CompareAndSwap(bits, bits|forgotten) {
+			return
+		}
+	}
 }
 
-// landed reports whether Land was called.
-func (c *Context) landed() bool {
-	m := c.more.Load()
-	return m == &landedUnused || m != nil && m.landed.Load()
+// Forgotten reports whether the flight was forgotten before it landed. After
+// the landing that doesn't change.
+func (c *Context) Forgotten() bool { return c.has(forgotten) }
+
+// key is the key under which a Context finds itself in those derived from it.
+type key struct{}
+
+// Of returns the innermost flight whose context ctx is, or derives from: the one
+// that a call with ctx belongs to. It returns nil if there is none, or if that
+// flight has landed. It asks ctx, which is the user's, so no lock must be held.
+func Of(ctx context.Context) *Context {
+	c := Innermost(ctx)
+	if c == nil || c.has(landed) {
+		return nil
+	}
+	return c
 }
 
-// LeaderLeft says that the leader has detached.
-func (c *Context) LeaderLeft() { c.open().leaderLeft.Store(true) }
+// Innermost is as Of, but also returns a flight that has landed.
+func Innermost(ctx context.Context) *Context {
+	c, _ := ctx.Value(key{}).(*Context)
+	return c
+}
 
 // A standardContext is a context of the standard library, which does all the
-// work of one that is used: it is derived from the leader's by WithoutCancel,
-// and cancel ends it.
+// work of one that is used. cancel ends it.
 type standardContext struct {
 	context.Context
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 }
-
-// endedUnused stands for a standard context that ended before anybody used it.
-var endedUnused standardContext
 
 // use returns the standard context.
 func (c *Context) use() *standardContext {
 	m := c.open()
 	standard := m.standard.Load()
 	if standard == nil || standard == &endedUnused {
-		return m.install(context.WithCancel(context.WithoutCancel(c.Leader)))
+		ctx, cancel := context.WithCancelCause((*values)(c))
+		return m.install(&standardContext{ctx, cancel})
 	}
 	return standard
 }
 
-// install makes ctx the standard context, unless there is one, and returns the
-// one that is. If the flight has ended, it is ended too before anybody sees it.
-func (m *more) install(ctx context.Context, cancel context.CancelFunc) *standardContext {
-	standard := &standardContext{ctx, cancel}
+// install makes a context the standard context, unless there is one, and
+// returns the one that is. If the flight has landed, it ends before anybody
+// sees it.
+func (m *more) install(standard *standardContext) *standardContext {
 	if m.standard.CompareAndSwap(nil, standard) {
 		return standard
 	}
-	cancel()
+	standard.cancel(nil)
 	m.standard.CompareAndSwap(&endedUnused, standard)
 	return m.standard.Load()
 }
 
-// SetTimeout sets the deadline, as the function starts.
-func (c *Context) SetTimeout(timeout time.Duration) {
-	c.open().install(context.WithTimeout(context.WithoutCancel(c.Leader), timeout))
+// SetTimeout sets the deadline, as the function starts. When it has passed,
+// Err is context.DeadlineExceeded, and the cause is the given one. It changes
+// nothing if the context has ended.
+func (c *Context) SetTimeout(timeout time.Duration, cause error) {
+	// A context with a timeout can't be given another cause. So it has a parent
+	// that can, whose end is its own.
+	parent, cancel := context.WithCancelCause((*values)(c))
+	ctx, stop := context.WithTimeoutCause(parent, timeout, cause)
+	c.open().install(&standardContext{ctx, func(cause error) {
+		cancel(cause)
+		stop()
+	}})
 }
 
-// End makes the context done.
-func (c *Context) End() { c.open().end() }
-
-func (m *more) end() {
-	if !m.standard.CompareAndSwap(nil, &endedUnused) {
-		if standard := m.standard.Load(); standard != &endedUnused {
-			standard.cancel()
-		}
-	}
-}
+// End ends the context, unless it has ended: Err is context.Canceled, and the
+// cause is the given one. No lock must be held.
+func (c *Context) End(cause error) { c.use().cancel(cause) }
 
 func (c *Context) Deadline() (time.Time, bool) { return c.use().Deadline() }
 
@@ -131,9 +213,6 @@ func (c *Context) Err() error {
 	m := c.more.Load()
 	if m == nil {
 		return nil
-	}
-	if m == &landedUnused {
-		return context.Canceled
 	}
 	switch standard := m.standard.Load(); standard {
 	case nil:
@@ -145,12 +224,10 @@ func (c *Context) Err() error {
 	}
 }
 
-// key is the key under which a Context finds itself in those derived from it.
-type key struct{}
-
 // Value answers for the flight itself, and leaves all else to the standard
 // context: if a key were passed on to the leader's context, context.Cause
-// would find the leader's cause.
+// would find the leader's cause, and a context derived from this one would
+// need a goroutine to learn of its end.
 func (c *Context) Value(k any) any {
 	if k == (key{}) {
 		return c
@@ -158,7 +235,34 @@ func (c *Context) Value(k any) any {
 	return c.use().Value(k)
 }
 
-// String is here so that printing the context doesn't read its fields.
+// String is as of the standard library's contexts, after that of the leader's.
+// It reads nothing that changes.
 func (c *Context) String() string {
-	return fmt.Sprintf("singleflight.Flight(%p)", c)
+	const name = "singleflight.Flight"
+	switch leader := c.Leader.(type) {
+	case nil:
+		return name
+	case fmt.Stringer:
+		return leader.String() + "." + name
+	default:
+		return fmt.Sprintf("%T.%s", leader, name)
+	}
+}
+
+// values are a Context as the parent of its standard context: the values of the
+// leader's context, and nothing that ends. context.WithoutCancel would do the
+// same, but takes an allocation.
+type values Context
+
+func (*values) Deadline() (deadline time.Time, ok bool) { return }
+
+func (*values) Done() <-chan struct{} { return nil }
+
+func (*values) Err() error { return nil }
+
+func (v *values) Value(k any) any {
+	if v.Leader == nil {
+		return nil
+	}
+	return v.Leader.Value(k)
 }

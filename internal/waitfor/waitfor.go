@@ -5,232 +5,226 @@
 // Flight F waits for flight G while a call that belongs to F is a caller of G,
 // and while F is G's successor.
 //
-// The graph is kept and searched backwards: each node knows who waits for it.
-// That way a leader has nothing to enter there. Its call belongs to the
-// flight that its context names, and that is looked up when a search comes
-// by, not before. Only a joining call and the leader of a successor can close
-// a cycle, so only they search.
+// The flights stand in an order in which each comes before those that it waits
+// for, after Pearce and Kelly, "A Dynamic Topological Sort Algorithm for
+// Directed Acyclic Graphs" (2006). So a call whose flight stands before the
+// one that it joins closes no cycle, and only the others need a search, of what
+// stands between the two. It finds a cycle, or a new order. Two kinds of flight
+// are moved without one: to the end what waits for nothing, and to the front
+// what nobody waits for.
+//
+// # Locks
+//
+// The graph's lock comes before those of the shards: whoever holds a shard's
+// must not wait for the graph's, it may only try it, and must not search. So a
+// call first takes the short way, TryJoin or TrySucceed, under the lock of the
+// shard of the flight that it wants. If that fails it lets go of the shard,
+// and takes the long way:
+//
+//	g := waitfor.Lock()
+//	defer g.Unlock()
+//	for {
+//		// lock the shard, find the flight to, unlock the shard
+//		cycle := g.Order(from, to)
+//		// lock the shard, find the flight again; if it is another: unlock, continue
+//		if cycle == nil {
+//			edge, ok := g.Join(from, to) // ok, since Order was asked for the same
+//		} else if cycle.Live() {
+//			// refuse the call
+//		} else {
+//			// unlock the shard, continue
+//		}
+//	}
+//
+// Edges are entered under the graph's lock. They die without it, when a call
+// detaches or a flight lands: that is under a shard's lock, and only sets a
+// flag, which searches heed. A dead edge is unlinked later, under the graph's
+// lock and no other, by Finish or by a search that comes by. It may stand
+// against the order.
 package waitfor
 
 import (
-	"context"
+	"math"
+	"slices"
 	"sync"
 )
 
-// mu guards the links between nodes. Callers of this package may hold the lock
-// of a group's table when they come here, never the other way round. No
-// context is asked for anything while mu is held.
-var mu sync.Mutex
-
-// visits numbers the searches, so that a search knows its marks from older
-// ones. It is guarded by mu.
-var visits uint64
-
-// links are what a node knows of others, and how those refer to it: a call may
-// outlive the flight that it belongs to, and must not keep its contexts alive.
-// They are guarded by mu.
-type links struct {
-	node      *Context // nil once the flight has landed
-	asked     bool     // parent is known
-	parent    *Context // the flight that the leader's call belongs to
-	calls     *Call    // a list of those that joined
-	successor *Context
-	visit     uint64 // the last search that came by
+// A Graph is the graph, locked. There is only one.
+type Graph struct {
+	mu     sync.Mutex
+	front  int64 // the lowest number given to a node
+	end    int64 // the highest
+	visits int64 // how many nodes all searches have visited
 }
 
-// linked returns the node's links. It is called under mu.
-func (n *Context) linked() *links {
-	m := n.open()
-	l := m.links.Load()
-	if l == nil {
-		l = &links{node: n}
-		m.links.Store(l)
+var graph Graph
+
+// few is how many nodes, or dead edges, are looked at under a shard's lock.
+const few = 32
+
+// Lock waits for the graph's lock and returns the graph. No lock of a shard
+// must be held.
+func Lock() *Graph {
+	graph.mu.Lock()
+	return &graph
+}
+
+// Unlock lets go of the graph's lock.
+func (g *Graph) Unlock() { g.mu.Unlock() }
+
+// TryJoin lets a call that belongs to flight from wait for flight to. The
+// returned edge is nil if from has landed, or to. If ok is false nothing has
+// changed, and the call has to take the long way: the graph is locked, or the
+// call may close a cycle.
+//
+// The lock of to's shard must be held. TryJoin waits for nothing.
+func TryJoin(from, to *Context) (e *Edge, ok bool) {
+	if from.has(landed) {
+		return nil, true
 	}
-	return l
+	if !graph.mu.TryLock() {
+		return nil, false
+	}
+	defer graph.mu.Unlock()
+	return graph.Join(from, to)
 }
 
-// A Call is one that belongs to a flight and has joined another.
-type Call struct {
-	from, to   *links
-	prev, next *Call
+// Join is as TryJoin, with the graph's lock held. It is ok if Order was asked
+// about the same flights under the same lock and has returned nil.
+func (g *Graph) Join(from, to *Context) (e *Edge, ok bool) {
+	f, ok := g.place(from, few)
+	if !ok {
+		return nil, false
+	}
+	t, ok := g.place(to, few)
+	if !ok || f == nil || t == nil {
+		return nil, ok
+	}
+	if !g.precedes(f, t) {
+		return nil, false
+	}
+	e = link(f, t)
+	e.calls.Add(1)
+	return e, true
 }
 
-// Of returns the node of the flight that a call with this context belongs to,
-// or nil if it belongs to none, or to one that has landed. It asks ctx, so the
-// caller must hold no lock.
-func Of(ctx context.Context) *Context {
-	n, _ := ctx.Value(key{}).(*Context)
-	if n == nil || n.landed() {
+// TrySucceed makes flight successor, which hasn't begun, wait for flight
+// predecessor, and its Parent, if it has one, for successor. If it returns
+// false nothing has changed, and the leader has to take the long way.
+//
+// The lock of predecessor's shard must be held. TrySucceed waits for nothing.
+func TrySucceed(predecessor, successor *Context) bool {
+	if !graph.mu.TryLock() {
+		return false
+	}
+	defer graph.mu.Unlock()
+	return graph.Succeed(predecessor, successor)
+}
+
+// Succeed is as TrySucceed, with the graph's lock held. It returns true if Order
+// was asked about successor.Parent and predecessor under the same lock and has
+// returned nil.
+func (g *Graph) Succeed(predecessor, successor *Context) bool {
+	p, ok := g.place(predecessor, few)
+	if !ok {
+		return false
+	}
+	if p == nil {
+		return true
+	}
+	if successor.Parent != nil {
+		f, ok := g.place(successor.Parent, few)
+		if !ok || f != nil && !g.precedes(f, p) {
+			return false
+		}
+	}
+	s := &node{predecessor: p}
+	successor.enroll(s)
+	link(s, p).calls.Add(1)
+	return true
+}
+
+// Order makes room for a call that belongs to flight from and is to wait for
+// flight to: from comes to stand before to. If that can't be because to waits
+// for from, Order returns how. It returns nil also if one of them has landed,
+// and if from is nil: then it only readies the graph for to.
+//
+// No lock of a shard must be held. The search sees the flights and calls as
+// they come and go meanwhile.
+func (g *Graph) Order(from, to *Context) *Cycle {
+	t, _ := g.place(to, math.MaxInt)
+	if from == nil {
 		return nil
 	}
-	return n
+	f, _ := g.place(from, math.MaxInt)
+	if f == nil || t == nil || g.precedes(f, t) {
+		return nil
+	}
+	f = g.unit(f)
+	low, high := g.unit(t).number, f.number
+	after, found := g.search(t, outward, low, high, f)
+	if found {
+		return newCycle(t, f, after)
+	}
+	before, _ := g.search(f, inward, low, high, nil)
+	reorder(before, after)
+	return nil
 }
 
-// A Verdict says what came of a call that asked to wait.
-type Verdict int
+// A Cycle is how one flight waits for another, for which a call of the latter
+// was to wait.
+type Cycle struct {
+	from, to *node
+	edges    []*Edge // from to to from
+}
 
-const (
-	Granted Verdict = iota
-	Refused         // it would close a cycle
-	Unknown         // a node must be asked first; see Context.Ask
-)
-
-// Join lets a call that belongs to flight from wait for flight to. Unless the
-// verdict is Granted nothing has changed. If it is Unknown, the caller lets go
-// of its locks, calls Ask on the returned node, and tries again. The returned
-// Call may be nil, if from has landed.
+// Live reports whether there is a moment, while it runs, at which the call could
+// join and would close the cycle. The lock of the shard of the flight that the
+// call wants must be held, besides the graph's.
 //
-// The lock of to's table must be held.
-func Join(from, to *Context) (*Call, Verdict, *Context) {
-	mu.Lock()
-	defer mu.Unlock()
-	waits, awaited := from.linked(), to.linked()
-	// Land looks for the links after it has said so.
-	if from.landed() {
-		return nil, Granted, nil
+// No edge comes to life while the graph is locked. So one that is found alive
+// was so ever since Order found it, and if all are, they all were at the moment
+// the first was looked at.
+func (c *Cycle) Live() bool {
+	if c.from.flags.has(landed) || c.to.flags.has(landed) {
+		return false
 	}
-	if verdict, unknown := search(from, func(n *Context) bool { return n == to }); verdict != Granted {
-		return nil, verdict, unknown
-	}
-	c := &Call{from: waits, to: awaited, next: awaited.calls}
-	if c.next != nil {
-		c.next.prev = c
-	}
-	awaited.calls = c
-	return c, Granted, nil
-}
-
-// Leave ends the wait of a call that detaches.
-func (c *Call) Leave() {
-	mu.Lock()
-	defer mu.Unlock()
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else if c.to.calls == c {
-		c.to.calls = c.next
-	}
-}
-
-// Succeed makes successor wait for predecessor. The call that leads it belongs
-// to flight from, or to none if from is nil. For the results see Join.
-//
-// The lock of the predecessor's table must be held.
-func Succeed(from, predecessor, successor *Context) (Verdict, *Context) {
-	mu.Lock()
-	defer mu.Unlock()
-	if from != nil {
-		if verdict, unknown := search(from, func(n *Context) bool { return n == predecessor }); verdict != Granted {
-			return verdict, unknown
+	for _, e := range c.edges {
+		if !e.live() {
+			return false
 		}
 	}
-	s := successor.linked()
-	s.asked, s.parent = true, from
-	predecessor.linked().successor = successor
-	return Granted, nil
+	return true
 }
 
-// DropSuccessor makes the node's successor wait for it no longer.
-func (n *Context) DropSuccessor() {
-	mu.Lock()
-	defer mu.Unlock()
-	n.linked().successor = nil
-}
-
-func (m *more) unlink() {
-	l := m.links.Load()
-	if l == nil {
-		return
+// newCycle returns the way that a search took to the last node that it visited.
+func newCycle(to, from *node, visited []visit) *Cycle {
+	c := &Cycle{from: from, to: to}
+	for i := len(visited) - 1; i > 0; i = visited[i].previous {
+		c.edges = append(c.edges, visited[i].by)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	*l = links{}
-}
-
-// Ask finds out to which flight the call of the node's leader belongs, and the
-// same for that flight's leader, as far as it isn't known yet. It asks their
-// contexts, so the caller must hold no lock.
-func (n *Context) Ask() {
-	for n != nil && n.Leader != nil {
-		mu.Lock()
-		known := n.linked().asked
-		mu.Unlock()
-		if known {
-			return
-		}
-		parent := parentOf(n.Leader)
-		mu.Lock()
-		if !n.landed() {
-			l := n.linked()
-			l.asked, l.parent = true, parent
-		}
-		mu.Unlock()
-		n = parent
-	}
-}
-
-// parentOf is Of for the context of a leader, on behalf of another caller. If
-// its Value panics that isn't this one's trouble, and the leader counts as
-// belonging to no flight.
-func parentOf(leader context.Context) (parent *Context) {
-	defer func() { recover() }()
-	return Of(leader)
+	slices.Reverse(c.edges)
+	return c
 }
 
 // Holds reports whether from is one of the flights, or whether one of these
-// waits for from, directly or over others.
+// waits for from, directly or over others. No lock must be held.
 func Holds(flights map[*Context]bool, from *Context) bool {
-	for {
-		mu.Lock()
-		verdict, unknown := search(from, func(n *Context) bool { return flights[n] })
-		mu.Unlock()
-		if verdict != Unknown {
-			return verdict == Refused
-		}
-		unknown.Ask()
+	g := Lock()
+	n, _ := g.place(from, math.MaxInt)
+	var waiting []visit
+	if n != nil {
+		waiting, _ = g.search(n, inward, math.MinInt64, math.MaxInt64, nil)
 	}
-}
-
-// search visits from and the flights that wait for it, directly or over
-// others, until it finds one. The verdict is Refused if it did, and Unknown if
-// it didn't but had to leave out a leader whose flight isn't known.
-func search(from *Context, found func(*Context) bool) (Verdict, *Context) {
-	visits++
-	var unknown *Context
-	var pending []*Context
-	visit := func(n *Context) {
-		if n == nil || n.landed() {
-			return
-		}
-		if l := n.linked(); l.visit != visits {
-			l.visit = visits
-			pending = append(pending, n)
+	g.Unlock()
+	nodes := make(map[*node]bool, len(waiting))
+	for _, v := range waiting {
+		nodes[v.node] = true
+	}
+	for c, held := range flights {
+		if held && nodes[c.node()] {
+			return true
 		}
 	}
-	visit(from)
-	for len(pending) > 0 {
-		n := pending[len(pending)-1]
-		pending = pending[:len(pending)-1]
-		if found(n) {
-			return Refused, nil
-		}
-		l := n.linked()
-		if n.Leader != nil && !n.open().leaderLeft.Load() {
-			if l.asked {
-				visit(l.parent)
-			} else {
-				unknown = n
-			}
-		}
-		for c := l.calls; c != nil; c = c.next {
-			visit(c.from.node)
-		}
-		visit(l.successor)
-	}
-	if unknown != nil {
-		return Unknown, unknown
-	}
-	return Granted, nil
+	return false
 }
