@@ -160,6 +160,9 @@ func (g *Graph) place(c *Context, most int) (n *node, ok bool) {
 		}
 	}
 	for _, c := range slices.Backward(unmet) {
+		if c.Parent != nil && c.Parent.node() != nil {
+			g.unit(c.Parent.node()) // before its child, if it is to get a number
+		}
 		g.end++
 		c.enroll(&node{number: g.end})
 	}
