@@ -107,9 +107,15 @@ func TestContextIsFreeOfItsLeader(t *testing.T) {
 }
 
 func TestSetTimeout(t *testing.T) {
+	for name, mayEnd := range map[string]bool{"may end": true, "may not end": false} {
+		t.Run(name, func(t *testing.T) { testSetTimeout(t, mayEnd) })
+	}
+}
+
+func testSetTimeout(t *testing.T, mayEnd bool) {
 	synctest.Test(t, func(t *testing.T) {
 		f := outside()
-		f.SetTimeout(time.Second, errTimeout)
+		f.SetTimeout(time.Second, errTimeout, mayEnd)
 		child, cancel := context.WithCancel(f.context())
 		defer cancel()
 		if deadline, ok := f.Deadline(); !ok || time.Until(deadline) != time.Second {
@@ -137,16 +143,18 @@ func TestSetTimeout(t *testing.T) {
 // The end that comes first stands, whether or not anybody has used the context.
 func TestEndBeforeTheTimeout(t *testing.T) {
 	for name, end := range map[string]struct {
-		of    func(*flight)
-		cause error
+		mayEnd bool
+		of     func(*flight)
+		cause  error
 	}{
-		"end":     {func(f *flight) { f.End(errEnd) }, errEnd},
-		"landing": {(*flight).land, context.Canceled},
+		"end":             {true, func(f *flight) { f.End(errEnd) }, errEnd},
+		"landing":         {false, (*flight).land, context.Canceled},
+		"landing, no end": {true, (*flight).land, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := outside()
-				f.SetTimeout(time.Second, errTimeout)
+				f.SetTimeout(time.Second, errTimeout, end.mayEnd)
 				end.of(f)
 				for range 2 {
 					if f.Err() != context.Canceled || !done(f.context()) || context.Cause(f.context()) != end.cause {
@@ -165,7 +173,7 @@ func TestSetTimeoutOfAnEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := outside()
 		f.End(errEnd)
-		f.SetTimeout(time.Second, errTimeout)
+		f.SetTimeout(time.Second, errTimeout, true)
 		for range 2 {
 			if f.Err() != context.Canceled || !done(f.context()) || context.Cause(f.context()) != errEnd {
 				t.Errorf("Err is %v, the cause %v", f.Err(), context.Cause(f.context()))

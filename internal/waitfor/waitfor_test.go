@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
@@ -289,27 +288,124 @@ func TestOneOfTheCallsThatCloseARingIsRefused(t *testing.T) {
 	}
 }
 
-func TestManyWaitersDoNotMakeTheSearchSlow(t *testing.T) {
-	// A search visits each flight once, however many paths lead to it: here there are 2 to the power of 200.
-	bottom := outside()
-	layer := []*flight{outside(), outside()}
-	top := layer[0]
-	for range 200 {
-		next := []*flight{outside(), outside()}
-		for _, from := range layer {
-			for _, to := range next {
-				join(from, to)
+// What Order finds while no shard is locked may have gone when the call comes
+// back to the shard: then the call isn't refused.
+func TestCycleDies(t *testing.T) {
+	for name, end := range map[string]func(a, b, c *flight, ab, bc *waitfor.Edge){
+		"the first call detaches":  func(a, b, c *flight, ab, bc *waitfor.Edge) { b.leave(ab) },
+		"the last call detaches":   func(a, b, c *flight, ab, bc *waitfor.Edge) { c.leave(bc) },
+		"a flight between lands":   func(a, b, c *flight, ab, bc *waitfor.Edge) { b.Land() },
+		"the call's flight lands":  func(a, b, c *flight, ab, bc *waitfor.Edge) { c.Land() },
+		"the flight it wants ends": func(a, b, c *flight, ab, bc *waitfor.Edge) { a.Land() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := outside(), outside(), outside()
+			ab, _ := join(a, b)
+			bc, _ := join(b, c)
+			g := waitfor.Lock()
+			cycle := g.Order(&c.Context, &a.Context)
+			if cycle == nil || !cycle.Live() {
+				t.Fatal("there is no cycle")
 			}
-		}
-		layer = next
+			end(a, b, c, ab, bc)
+			if cycle.Live() {
+				t.Error("the cycle goes on")
+			}
+			g.Unlock()
+			if _, ok := join(c, a); !ok {
+				t.Error("the call was refused")
+			}
+		})
 	}
-	join(layer[0], bottom)
-	join(layer[1], bottom)
-	start := time.Now()
-	if _, ok := join(bottom, top); ok {
+	t.Run("the leader detaches", func(t *testing.T) {
+		a := outside()
+		b := led(a.context())
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&b.Context, &a.Context)
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		b.leaderLeft()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
+	t.Run("the predecessor lands", func(t *testing.T) {
+		a, b, s := outside(), outside(), outside()
+		succeed(nil, b, s)
+		mustJoin(t, a, s)
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&b.Context, &a.Context) // a waits for s waits for b
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		b.Land()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
+}
+
+// The predecessor of the successor that a call wants may land between Order
+// and Join.
+func TestSuccessorBeginsMeanwhile(t *testing.T) {
+	p, s, from := outside(), outside(), outside()
+	succeed(nil, p, s)
+	mustJoin(t, p, outside())
+	mustJoin(t, outside(), from)
+	g := waitfor.Lock()
+	if g.Order(&from.Context, &s.Context) != nil {
+		t.Fatal("there is a cycle")
+	}
+	p.Land()
+	if _, ok := g.Join(&from.Context, &s.Context); !ok {
+		t.Error("not joined though Order found no cycle")
+	}
+	g.Unlock()
+	p.Finish()
+	if _, ok := join(s, from); ok {
 		t.Error("a cycle was closed")
 	}
-	if d := time.Since(start); d > 10*time.Second {
-		t.Errorf("the search took %v", d)
+}
+
+// Under a shard's lock the graph's isn't waited for.
+func TestTryWaitsForNothing(t *testing.T) {
+	a, b, s := outside(), outside(), outside()
+	g := waitfor.Lock()
+	defer g.Unlock()
+	if _, ok := waitfor.TryJoin(&a.Context, &b.Context); ok || a.Met() || b.Met() {
+		t.Error("joined while the graph was locked")
+	}
+	if waitfor.TrySucceed(&a.Context, &s.Context) || a.Met() || s.Met() {
+		t.Error("succeeded while the graph was locked")
+	}
+	a.Land()
+	if e, ok := waitfor.TryJoin(&a.Context, &b.Context); !ok || e != nil {
+		t.Error("a call that belongs to no flight needs the graph")
+	}
+	if unfinished := b.Land(); unfinished {
+		t.Error("there is something to finish of a flight that the graph hasn't met")
+	}
+}
+
+// A successor that is refused, or dropped, leaves nothing behind.
+func TestRefusedAndDroppedSuccessors(t *testing.T) {
+	a := outside()
+	refused := outside()
+	if succeed(a, a, refused) {
+		t.Fatal("a flight leads its own successor")
+	}
+	if refused.Met() {
+		t.Error("the graph has met a refused successor")
+	}
+	for range 3 {
+		s := outside()
+		succeed(nil, a, s)
+		s.land()
+	}
+	if outwards, inwards := a.Edges(); outwards+inwards != 0 {
+		t.Errorf("%d edges to and %d from dropped successors", outwards, inwards)
 	}
 }
