@@ -113,7 +113,7 @@ func (c *Context) Finish() {
 		standard.cancel(nil)
 	}
 	if n := m.node.Load(); n != nil {
-		n.leave()
+		n.unlink()
 	}
 }
 

@@ -54,7 +54,7 @@ func Check(flights []*Context) error {
 			if p.node() == nil {
 				return fmt.Errorf("the parent of %d has no node", i)
 			}
-			if e := p.node().edgeTo(n); e == nil || !e.leads {
+			if e := p.node().targets[n]; e == nil || !e.leads {
 				return fmt.Errorf("no edge from the parent of %d", i)
 			}
 		}
@@ -66,11 +66,8 @@ func Check(flights []*Context) error {
 }
 
 func (n *node) check() error {
-	if n.count(outward) != n.degree {
-		return fmt.Errorf("degree %d, %d edges", n.degree, n.count(outward))
-	}
-	if n.targets != nil && len(n.targets) != n.degree {
-		return fmt.Errorf("degree %d, %d targets", n.degree, len(n.targets))
+	if n.count(outward) != len(n.targets) {
+		return fmt.Errorf("%d edges, %d targets", n.count(outward), len(n.targets))
 	}
 	for d := range direction(2) {
 		var prev *Edge
@@ -78,7 +75,7 @@ func (n *node) check() error {
 			if e.ends[d] != n || e.prev[d] != prev {
 				return fmt.Errorf("a list of edges is broken")
 			}
-			if d == outward && n.edgeTo(e.ends[inward]) != e {
+			if d == outward && n.targets[e.ends[inward]] != e {
 				return fmt.Errorf("an edge isn't found")
 			}
 		}
@@ -99,5 +96,5 @@ func standing(n *node) int64 {
 	case n.predecessor.flags.has(landed):
 		return graph.end + 1
 	}
-	return n.predecessor.number
+	return standing(n.predecessor)
 }
