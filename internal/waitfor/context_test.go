@@ -9,7 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
@@ -356,53 +355,4 @@ func TestNoLeader(t *testing.T) {
 	if f.Err() != context.Canceled || !done(f.context()) {
 		t.Errorf("Err is %v after the landing", f.Err())
 	}
-}
-
-// A call that outlives the flight that it belongs to, or the one that it
-// joined, keeps neither's contexts. That is what links are for.
-func TestCallKeepsNoContexts(t *testing.T) {
-	type value struct{ _ [100]byte }
-	leader := func() (context.Context, weak.Pointer[value]) {
-		v := new(value)
-		return context.WithValue(context.Background(), valueKey{}, v), weak.Make(v)
-	}
-	inner, innerValue := leader()
-	outer, outerValue := leader()
-	from, to := led(inner), led(outer)
-	call, ok := join(from, to)
-	if !ok {
-		t.Fatal("the call was refused")
-	}
-	from.Done()
-	to.Done()
-	from.land()
-	to.land()
-	from, to, inner, outer = nil, nil, nil, nil
-	for range 20 {
-		if runtime.GC(); innerValue.Value() == nil && outerValue.Value() == nil {
-			break
-		}
-	}
-	if innerValue.Value() != nil || outerValue.Value() != nil {
-		t.Errorf("kept: the context of the flight that the call belonged to: %v, of the one that it joined: %v",
-			innerValue.Value() != nil, outerValue.Value() != nil)
-	}
-	runtime.KeepAlive(call)
-}
-
-// A flight that has landed and is kept, by its context, doesn't keep the calls
-// that joined it.
-func TestLandedFlightKeepsNoCalls(t *testing.T) {
-	to := outside()
-	call, _ := join(outside(), to)
-	joined := weak.Make(call)
-	call = nil
-	to.land()
-	for range 20 {
-		if runtime.GC(); joined.Value() == nil {
-			return
-		}
-	}
-	t.Error("the call is kept")
-	runtime.KeepAlive(to)
 }

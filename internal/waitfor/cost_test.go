@@ -163,7 +163,7 @@ func TestSuccessorTakesNoSearch(t *testing.T) {
 	if n := visits(func() {
 		for i, predecessor := range before {
 			successors[i] = outside()
-			if !succeed(h, predecessor, successors[i]) {
+			if !succeed(&h.Context, predecessor, successors[i]) {
 				t.Fatal("a successor was refused that closes no cycle")
 			}
 		}

@@ -82,14 +82,10 @@ func (w *world) add(t *testing.T, name string) {
 	} else {
 		leader = nil
 	}
-	predecessor := w.running() // a successor that all have left is dropped, not cancelled
+	predecessor := w.any()
 	if predecessor != nil && w.rand.IntN(4) == 0 {
-		var from *flight
-		if leader != nil {
-			from = &leader.flight
-		}
 		want := leader == nil || !w.reaches(predecessor, leader, map[*named]bool{})
-		if got := succeed(from, &predecessor.flight, &f.flight); got != want {
+		if got := succeed(f.Parent, &predecessor.flight, &f.flight); got != want {
 			t.Fatalf("%s, successor of %s: granted is %v, want %v", name, predecessor.name, got, want)
 		}
 		if !want {

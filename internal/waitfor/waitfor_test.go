@@ -57,21 +57,17 @@ func (f *flight) leave(e *waitfor.Edge) {
 // enter enters an edge from flight from, which may be nil, to flight to: first
 // with try, and if that fails the long way, with slow. It reports false if that
 // would close a cycle.
-func enter(from, to *flight, try func() bool, slow func(*waitfor.Graph) bool) bool {
+func enter(from *waitfor.Context, to *flight, try func() bool, slow func(*waitfor.Graph) bool) bool {
 	to.shard.Lock()
 	ok := try()
 	to.shard.Unlock()
 	if ok {
 		return true
 	}
-	var node *waitfor.Context
-	if from != nil {
-		node = &from.Context
-	}
 	g := waitfor.Lock()
 	defer g.Unlock()
 	for {
-		cycle := g.Order(node, &to.Context)
+		cycle := g.Order(from, &to.Context)
 		to.shard.Lock()
 		switch {
 		case cycle == nil:
@@ -91,7 +87,7 @@ func enter(from, to *flight, try func() bool, slow func(*waitfor.Graph) bool) bo
 
 // join lets a call of from wait for to, as the package's users do.
 func join(from, to *flight) (e *waitfor.Edge, ok bool) {
-	ok = enter(from, to, func() bool {
+	ok = enter(&from.Context, to, func() bool {
 		e, ok = waitfor.TryJoin(&from.Context, &to.Context)
 		return ok
 	}, func(g *waitfor.Graph) bool {
@@ -103,11 +99,8 @@ func join(from, to *flight) (e *waitfor.Edge, ok bool) {
 
 // succeed makes successor wait for predecessor, as the package's users do.
 // From is the flight of the leader's call; it may be nil.
-func succeed(from, predecessor, successor *flight) bool {
-	successor.Parent = nil
-	if from != nil {
-		successor.Parent = &from.Context
-	}
+func succeed(from *waitfor.Context, predecessor, successor *flight) bool {
+	successor.Parent = from
 	return enter(from, predecessor, func() bool {
 		return waitfor.TrySucceed(&predecessor.Context, &successor.Context)
 	}, func(g *waitfor.Graph) bool {
@@ -210,11 +203,11 @@ func TestLandedFlightsWaitForNothing(t *testing.T) {
 func TestSuccessorWaits(t *testing.T) {
 	a, b := outside(), outside()
 	s := outside()
-	if succeed(a, a, s) {
+	if succeed(&a.Context, a, s) {
 		t.Error("a flight may wait for its own successor")
 	}
 	join(a, b)
-	if succeed(b, a, s) {
+	if succeed(&b.Context, a, s) {
 		t.Error("b, for which a waits, may lead a's successor")
 	}
 	if !succeed(nil, a, s) {
@@ -394,7 +387,7 @@ func TestTryWaitsForNothing(t *testing.T) {
 func TestRefusedAndDroppedSuccessors(t *testing.T) {
 	a := outside()
 	refused := outside()
-	if succeed(a, a, refused) {
+	if succeed(&a.Context, a, refused) {
 		t.Fatal("a flight leads its own successor")
 	}
 	if refused.Met() {
