@@ -237,16 +237,76 @@ func TestEdgesDoNotPileUp(t *testing.T) {
 	if outwards, _ := from.Edges(); outwards != 1 {
 		t.Errorf("%d edges to flights that landed", outwards-1)
 	}
-	// Those to flights that go on are unlinked by who meets them.
-	for range 100 {
-		f := outside()
-		e, _ := join(from, f)
-		f.leave(e)
+	// Those to flights that go on are unlinked by who meets them: by a search,
+	// unless none is needed because there are no others.
+	detach := func() {
+		for range 100 {
+			f := outside()
+			e, _ := join(from, f)
+			f.leave(e)
+		}
 	}
 	mustJoin(t, outside(), to)
-	mustJoin(t, to, from) // needs a search
+	detach()
+	if n := visits(func() { mustJoin(t, to, from) }); n != 0 {
+		t.Errorf("a join of a flight that all calls have left took %d visits", n)
+	}
 	if outwards, _ := from.Edges(); outwards != 0 {
 		t.Errorf("%d edges of calls that detached", outwards)
+	}
+	detach()
+	mustJoin(t, from, outside())
+	after := outside()
+	mustJoin(t, outside(), after)
+	mustJoin(t, after, from)
+	if outwards, _ := from.Edges(); outwards != 1 {
+		t.Errorf("%d edges of calls that detached, after a search", outwards-1)
+	}
+}
+
+// A flight that its leader has left, or whose leader's flight has landed, is no
+// longer tied to that.
+func TestNoEdgeFromWhoDoesNotWait(t *testing.T) {
+	met, landed := outside(), outside()
+	mustJoin(t, outside(), met)
+	mustJoin(t, outside(), landed)
+	left, orphan := led(met.context()), led(landed.context())
+	left.leaderLeft()
+	landed.land()
+	mustJoin(t, left, outside())
+	mustJoin(t, orphan, outside())
+	for _, f := range []*flight{met, landed} {
+		if outwards, _ := f.Edges(); outwards != 0 {
+			t.Errorf("%d edges", outwards)
+		}
+	}
+}
+
+// The flight of a call, or the one that it wants, may have landed when the graph
+// learns of it.
+func TestLandedFlightsGetNoEdge(t *testing.T) {
+	landed, other := outside(), outside()
+	mustJoin(t, landed, outside())
+	landed.land()
+	g := waitfor.Lock()
+	for _, pair := range [][2]*flight{{landed, other}, {other, landed}} {
+		from, to := &pair[0].Context, &pair[1].Context
+		if g.Order(from, to) != nil {
+			t.Error("Order found a cycle")
+		}
+		if e, ok := g.Join(from, to); e != nil || !ok {
+			t.Errorf("Join returned %v, %v", e, ok)
+		}
+	}
+	s := outside()
+	if !g.Succeed(&landed.Context, &s.Context) || s.Met() {
+		t.Error("the successor of a flight that has landed waits")
+	}
+	g.Unlock()
+	for _, f := range []*flight{landed, other} {
+		if outwards, inwards := f.Edges(); outwards+inwards != 0 {
+			t.Errorf("%d edges", outwards+inwards)
+		}
 	}
 }
 

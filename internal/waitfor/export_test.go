@@ -66,6 +66,9 @@ func Check(flights []*Context) error {
 }
 
 func (n *node) check() error {
+	if n.targets != nil && len(n.targets) == 0 {
+		return fmt.Errorf("an empty map is kept")
+	}
 	if n.count(outward) != len(n.targets) {
 		return fmt.Errorf("%d edges, %d targets", n.count(outward), len(n.targets))
 	}

@@ -134,9 +134,6 @@ func (g *Graph) place(c *Context, most int) (n *node, ok bool) {
 			return nil, false
 		}
 		unmet = append(unmet, c)
-		if c.has(leaderLeft) {
-			break
-		}
 	}
 	for _, c := range slices.Backward(unmet) {
 		g.enroll(c, nil)

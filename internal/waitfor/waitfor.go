@@ -80,7 +80,8 @@ func (g *Graph) Unlock() { g.mu.Unlock() }
 // doesn't wait, and has to take the long way: the graph is locked, or the order
 // doesn't say whether the call closes a cycle.
 //
-// The lock of to's shard must be held. TryJoin waits for nothing.
+// The lock of to's shard must be held, and from must not be a successor that
+// waits, whose function hasn't begun. TryJoin waits for nothing.
 func TryJoin(from, to *Context) (e *Edge, ok bool) {
 	if from.has(landed) {
 		return nil, true
@@ -161,7 +162,6 @@ func (g *Graph) Order(from, to *Context) *Cycle {
 	if f == nil || t == nil || g.precedes(f, t, all) {
 		return nil
 	}
-	f = g.unit(f)
 	low, high := g.unit(t).number, f.number
 	after, found := g.search(t, outward, low, high, f)
 	if found {
@@ -185,11 +185,10 @@ type Cycle struct {
 // was so ever since Order found it, and if all are, they all were at the moment
 // the first was looked at.
 func (c *Cycle) Live() bool {
-	last := len(c.visited) - 1
-	if c.visited[0].node.flags.has(landed) || c.visited[last].node.flags.has(landed) {
+	if c.visited[0].node.flags.has(landed) {
 		return false
 	}
-	for i := last; i > 0; i = c.visited[i].previous {
+	for i := len(c.visited) - 1; i > 0; i = c.visited[i].previous {
 		if !c.visited[i].by.live() {
 			return false
 		}
