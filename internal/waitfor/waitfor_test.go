@@ -242,9 +242,17 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%v, want %v", got, test.want)
 		}
 	}
+	if waitfor.Holds(map[*waitfor.Context]bool{&a.Context: false}, &d.Context) {
+		t.Error("a flight counts that isn't in the set")
+	}
 	b.land()
 	if waitfor.Holds(set(a), &d.Context) {
 		t.Error("a flight waits over one that has landed")
+	}
+	join(a, c)
+	a.Land()
+	if waitfor.Holds(set(a), &c.Context) {
+		t.Error("a flight that has landed waits")
 	}
 }
 
@@ -310,6 +318,19 @@ func TestCycleDies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("it is its own and lands", func(t *testing.T) {
+		a := outside()
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&a.Context, &a.Context)
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		a.Land()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
 	t.Run("the leader detaches", func(t *testing.T) {
 		a := outside()
 		b := led(a.context())
