@@ -201,7 +201,7 @@ func (w *world) step(t *testing.T, name string) {
 }
 
 func TestRandomGraphs(t *testing.T) {
-	rounds := 300
+	rounds := 100
 	if testing.Short() {
 		rounds = 30
 	}
