@@ -417,7 +417,7 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	bound := f.context != nil && f.context.Leader != nil // fn may be nil
 	if bound {
 		if opts.FlightTimeout > 0 {
-			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout)
+			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout, opts.CancelAbandoned)
 		}
 		ctx = f.context
 	}

@@ -113,7 +113,7 @@ func (c *Context) Finish() {
 		standard.cancel(nil)
 	}
 	if n := m.node.Load(); n != nil {
-		n.leave()
+		n.unlink()
 	}
 }
 
@@ -190,13 +190,18 @@ func (m *more) install(standard *standardContext) *standardContext {
 // SetTimeout sets the deadline, as the function starts. When it has passed,
 // Err is context.DeadlineExceeded, and the cause is the given one. It changes
 // nothing if the context has ended.
-func (c *Context) SetTimeout(timeout time.Duration, cause error) {
-	// A context with a timeout can't be given another cause. So it has a parent
-	// that can, whose end is its own.
-	parent, cancel := context.WithCancelCause((*values)(c))
+//
+// Only if mayEnd is true End may come later and give a cause of its own. That
+// makes it dearer: of a context with a timeout only the parent's end can do so.
+func (c *Context) SetTimeout(timeout time.Duration, cause error, mayEnd bool) {
+	var parent context.Context = (*values)(c)
+	end := func(error) {}
+	if mayEnd {
+		parent, end = context.WithCancelCause(parent)
+	}
 	ctx, stop := context.WithTimeoutCause(parent, timeout, cause)
 	c.open().install(&standardContext{ctx, func(cause error) {
-		cancel(cause)
+		end(cause)
 		stop()
 	}})
 }

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-	"weak"
 
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
+)
+
+var (
+	errEnd     = errors.New("end")
+	errTimeout = errors.New("timeout")
 )
 
 // The ways in which a Context is used before something happens to it. Those
@@ -22,7 +25,7 @@ var uses = map[string]func(*flight){
 	"asked for Done":  func(f *flight) { f.Done() },
 	"asked for a key": func(f *flight) { f.Value(valueKey{}) },
 	"part of a graph": func(f *flight) { join(f, outside()) },
-	"the leader left": func(f *flight) { f.LeaderLeft() },
+	"the leader left": func(f *flight) { f.leaderLeft() },
 }
 
 func done(ctx context.Context) bool {
@@ -42,7 +45,7 @@ func TestContextIsDoneOnceTheFlightLands(t *testing.T) {
 			if err := f.Err(); err != nil {
 				t.Errorf("Err is %v before the landing", err)
 			}
-			f.Land()
+			f.land()
 			if err := f.Err(); err != context.Canceled {
 				t.Errorf("Err is %v after the landing", err)
 			}
@@ -70,16 +73,17 @@ func TestContextEndsBeforeTheLanding(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := outside()
 			use(f)
-			f.End()
-			if err := f.Err(); err != context.Canceled || !done(f.context()) {
-				t.Errorf("Err is %v, done %v", err, done(f.context()))
+			f.End(errEnd)
+			if err := f.Err(); err != context.Canceled || !done(f.context()) || context.Cause(f.context()) != errEnd {
+				t.Errorf("Err is %v, done %v, the cause %v", err, done(f.context()), context.Cause(f.context()))
 			}
 			if _, ok := join(f, f); ok {
 				t.Error("the flight of a context that ended isn't in the graph any more")
 			}
-			f.Land()
-			if err := f.Err(); err != context.Canceled || !done(f.context()) {
-				t.Errorf("after the landing Err is %v, done %v", err, done(f.context()))
+			f.End(errors.New("again"))
+			f.land()
+			if err := f.Err(); err != context.Canceled || !done(f.context()) || context.Cause(f.context()) != errEnd {
+				t.Errorf("after the landing Err is %v, done %v, the cause %v", err, done(f.context()), context.Cause(f.context()))
 			}
 			if _, ok := join(f, f); !ok {
 				t.Error("a flight that landed still waits for itself")
@@ -102,27 +106,64 @@ func TestContextIsFreeOfItsLeader(t *testing.T) {
 }
 
 func TestSetTimeout(t *testing.T) {
+	for name, mayEnd := range map[string]bool{"may end": true, "may not end": false} {
+		t.Run(name, func(t *testing.T) { testSetTimeout(t, mayEnd) })
+	}
+}
+
+func testSetTimeout(t *testing.T, mayEnd bool) {
 	synctest.Test(t, func(t *testing.T) {
 		f := outside()
-		f.SetTimeout(time.Second)
+		f.SetTimeout(time.Second, errTimeout, mayEnd)
+		child, cancel := context.WithCancel(f.context())
+		defer cancel()
 		if deadline, ok := f.Deadline(); !ok || time.Until(deadline) != time.Second {
 			t.Errorf("the deadline is in %v", time.Until(deadline))
 		}
 		time.Sleep(time.Second - 1)
 		synctest.Wait()
-		if f.Err() != nil || done(f.context()) {
+		if f.Err() != nil || done(f.context()) || context.Cause(f.context()) != nil {
 			t.Errorf("Err is %v before the deadline", f.Err())
 		}
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		for range 2 {
-			if f.Err() != context.DeadlineExceeded || !done(f.context()) {
-				t.Errorf("Err is %v after the deadline", f.Err())
+			for _, ctx := range []context.Context{f.context(), child} {
+				if ctx.Err() != context.DeadlineExceeded || !done(ctx) || context.Cause(ctx) != errTimeout {
+					t.Errorf("Err is %v after the deadline, the cause %v", ctx.Err(), context.Cause(ctx))
+				}
 			}
-			f.End()
-			f.Land()
+			f.End(errEnd)
+			f.land()
 		}
 	})
+}
+
+// The end that comes first stands, whether or not anybody has used the context.
+func TestEndBeforeTheTimeout(t *testing.T) {
+	for name, end := range map[string]struct {
+		mayEnd bool
+		of     func(*flight)
+		cause  error
+	}{
+		"end":             {true, func(f *flight) { f.End(errEnd) }, errEnd},
+		"landing":         {false, (*flight).land, context.Canceled},
+		"landing, no end": {true, (*flight).land, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := outside()
+				f.SetTimeout(time.Second, errTimeout, end.mayEnd)
+				end.of(f)
+				for range 2 {
+					if f.Err() != context.Canceled || !done(f.context()) || context.Cause(f.context()) != end.cause {
+						t.Errorf("Err is %v, the cause %v", f.Err(), context.Cause(f.context()))
+					}
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
 }
 
 // A timeout that comes too late, because the flight's context ended before its
@@ -130,14 +171,127 @@ func TestSetTimeout(t *testing.T) {
 func TestSetTimeoutOfAnEndedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := outside()
-		f.End()
-		f.SetTimeout(time.Second)
-		if f.Err() != context.Canceled || !done(f.context()) {
-			t.Errorf("Err is %v", f.Err())
+		f.End(errEnd)
+		f.SetTimeout(time.Second, errTimeout, true)
+		for range 2 {
+			if f.Err() != context.Canceled || !done(f.context()) || context.Cause(f.context()) != errEnd {
+				t.Errorf("Err is %v, the cause %v", f.Err(), context.Cause(f.context()))
+			}
+			time.Sleep(time.Minute)
 		}
-		time.Sleep(time.Minute)
-		if f.Err() != context.Canceled {
-			t.Errorf("after the timeout Err is %v", f.Err())
+	})
+}
+
+// A flight that has landed belongs to nobody before its context is done, and
+// ending the contexts derived from it isn't done under the shard's lock.
+func TestLandComesBeforeTheEnd(t *testing.T) {
+	f := outside()
+	child, cancel := context.WithCancel(f.context())
+	defer cancel()
+	if !f.Land() {
+		t.Fatal("there is nothing to finish")
+	}
+	if waitfor.Of(f.context()) != nil || waitfor.Innermost(child) != &f.Context {
+		t.Error("a call belongs to the flight after Land")
+	}
+	if f.Err() != nil || done(f.context()) || done(child) {
+		t.Error("the context has ended before Finish")
+	}
+	f.Finish()
+	if f.Err() != context.Canceled || !done(f.context()) || !done(child) || context.Cause(child) != context.Canceled {
+		t.Errorf("Err is %v after Finish", f.Err())
+	}
+}
+
+func TestLandingUnusedLeavesNothingToFinish(t *testing.T) {
+	unused, left := outside(), outside()
+	left.leaderLeft()
+	if unused.Land() || left.Land() {
+		t.Error("there is something to finish")
+	}
+	if allocs := testing.AllocsPerRun(100, func() { new(waitfor.Context).Land() }); allocs > 1 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// Err isn't set before Done is closed, nor Done closed before the flight has
+// landed.
+func TestOrderOfAnEnd(t *testing.T) {
+	for range 500 {
+		f := outside()
+		ch := f.Done()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for f.Err() == nil {
+				runtime.Gosched()
+			}
+			if !done(f.context()) {
+				t.Error("Err is set before Done is closed")
+			}
+		})
+		wg.Go(func() {
+			<-ch
+			if f.Err() == nil || waitfor.Of(f.context()) != nil {
+				t.Error("Done is closed before the flight has landed")
+			}
+		})
+		f.land()
+		wg.Wait()
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	for name, use := range uses {
+		t.Run(name, func(t *testing.T) {
+			f, kept := outside(), outside()
+			use(f)
+			use(kept)
+			if f.Forgotten() {
+				t.Error("forgotten before Forget")
+			}
+			f.Forget()
+			f.land()
+			kept.land()
+			kept.Forget()
+			if !f.Forgotten() || kept.Forgotten() {
+				t.Errorf("after the landing Forgotten is %v and %v, want true and false", f.Forgotten(), kept.Forgotten())
+			}
+			if f.Err() == nil || waitfor.Of(f.context()) != nil || waitfor.Innermost(f.context()) != &f.Context {
+				t.Error("the forgotten flight hasn't landed")
+			}
+		})
+	}
+}
+
+// Nothing derived from the context needs a goroutine to learn of its end.
+func TestDerivedContexts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := led(context.WithValue(context.Background(), valueKey{}, "value"))
+		before := runtime.NumGoroutine()
+		type own struct{}
+		value := context.WithValue(f.context(), own{}, 1)
+		canceled, cancel := context.WithCancel(value)
+		defer cancel()
+		timed, stop := context.WithTimeout(value, time.Hour)
+		defer stop()
+		called := false
+		context.AfterFunc(value, func() { called = true })
+		if after := runtime.NumGoroutine(); after != before {
+			t.Errorf("%d goroutines more", after-before)
+		}
+		free := context.WithoutCancel(timed)
+		f.End(errEnd)
+		synctest.Wait()
+		for _, ctx := range []context.Context{value, canceled, timed} {
+			if ctx.Err() != context.Canceled || !done(ctx) || context.Cause(ctx) != errEnd || ctx.Value(valueKey{}) != "value" {
+				t.Errorf("%v: Err is %v, the cause %v", ctx, ctx.Err(), context.Cause(ctx))
+			}
+		}
+		if !called {
+			t.Error("the AfterFunc wasn't called")
+		}
+		if free.Err() != nil || context.Cause(free) != nil || waitfor.Of(free) != &f.Context {
+			t.Error("WithoutCancel ended, or belongs to another flight")
 		}
 	})
 }
@@ -152,9 +306,9 @@ func TestUseRacesWithLanding(t *testing.T) {
 		for i := range channels {
 			wg.Go(func() { channels[i] = f.Done() })
 		}
-		wg.Go(f.Land)
-		wg.Go(f.End)
-		wg.Go(f.LeaderLeft)
+		wg.Go(f.land)
+		wg.Go(func() { f.End(errEnd) })
+		wg.Go(f.leaderLeft)
 		wg.Wait()
 		for _, ch := range channels {
 			if ch != channels[0] {
@@ -168,58 +322,37 @@ func TestUseRacesWithLanding(t *testing.T) {
 	}
 }
 
-func TestContextPrintsItsName(t *testing.T) {
-	f := led(context.WithValue(context.Background(), valueKey{}, "secret"))
-	child, cancel := context.WithCancelCause(f.context())
+// stranger is a context that can't say its name.
+type stranger struct{ context.Context }
+
+func TestContextPrintsItsParent(t *testing.T) {
+	f := led(context.Background())
+	derived, cancel := context.WithCancelCause(f.context())
 	defer cancel(errors.New("over"))
-	if s := fmt.Sprint(child); !strings.HasPrefix(s, "singleflight.Flight(0x") || strings.Contains(s, "secret") {
-		t.Errorf("a context derived from it prints as %q", s)
+	for _, test := range []struct {
+		ctx  context.Context
+		want string
+	}{
+		{f.context(), "context.Background.singleflight.Flight"},
+		{derived, "context.Background.singleflight.Flight.WithCancel"},
+		{led(derived).context(), "context.Background.singleflight.Flight.WithCancel.singleflight.Flight"},
+		{led(&stranger{f.context()}).context(), "*waitfor_test.stranger.singleflight.Flight"},
+		{new(waitfor.Context), "singleflight.Flight"},
+	} {
+		if got := fmt.Sprint(test.ctx); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
 	}
 }
 
-// A call that outlives the flight that it belongs to, or the one that it
-// joined, keeps neither's contexts. That is what links are for.
-func TestCallKeepsNoContexts(t *testing.T) {
-	type value struct{ _ [100]byte }
-	leader := func() (context.Context, weak.Pointer[value]) {
-		v := new(value)
-		return context.WithValue(context.Background(), valueKey{}, v), weak.Make(v)
+// A flight without a context of its leader has one that works all the same.
+func TestNoLeader(t *testing.T) {
+	f := new(flight)
+	if f.Value(valueKey{}) != nil || f.Err() != nil || done(f.context()) {
+		t.Error("it has a value, or has ended")
 	}
-	inner, innerValue := leader()
-	outer, outerValue := leader()
-	from, to := led(inner), led(outer)
-	call, ok := join(from, to)
-	if !ok {
-		t.Fatal("the call was refused")
+	f.land()
+	if f.Err() != context.Canceled || !done(f.context()) {
+		t.Errorf("Err is %v after the landing", f.Err())
 	}
-	from.Land()
-	to.Land()
-	from, to, inner, outer = nil, nil, nil, nil
-	for range 20 {
-		if runtime.GC(); innerValue.Value() == nil && outerValue.Value() == nil {
-			break
-		}
-	}
-	if innerValue.Value() != nil || outerValue.Value() != nil {
-		t.Errorf("kept: the context of the flight that the call belonged to: %v, of the one that it joined: %v",
-			innerValue.Value() != nil, outerValue.Value() != nil)
-	}
-	call.Leave()
-}
-
-// A flight that has landed and is kept, by its context, doesn't keep the calls
-// that joined it.
-func TestLandedFlightKeepsNoCalls(t *testing.T) {
-	to := outside()
-	call, _ := join(outside(), to)
-	joined := weak.Make(call)
-	call = nil
-	to.Land()
-	for range 20 {
-		if runtime.GC(); joined.Value() == nil {
-			return
-		}
-	}
-	t.Error("the call is kept")
-	runtime.KeepAlive(to)
 }

@@ -26,13 +26,12 @@ import (
 //
 // All fields but flags are guarded by the graph's lock.
 type node struct {
-	flags       flags // landed and leaderLeft, as in the Context's more
-	number      int64 // no other node has the same; 0 if there is a predecessor
-	predecessor *node // nil if there is none, or it was found to have landed
-	seen        int64 // Graph.visits, when a search came by last
-	edges       [2]*Edge
-	degree      int             // the number of edges outward
-	targets     map[*node]*Edge // the edges outward by their other end; nil while they are few
+	flags       flags           // landed and leaderLeft, as in the Context's more
+	number      int64           // no other node has the same; 0 if there is a predecessor
+	predecessor *node           // nil if there is none, or it was found to have landed
+	seen        int64           // Graph.visits, when a search came by last
+	edges       [2]*Edge        // the first in a list for each direction
+	targets     map[*node]*Edge // the edges outward by their other end
 }
 
 // An Edge is from a flight to one that it waits for, because of a call that
@@ -41,8 +40,9 @@ type Edge struct {
 	ends       [2]*node // the one that waits, and the one that it waits for; they don't change
 	prev, next [2]*Edge // in the two lists of edges; guarded by the graph's lock
 	leads      bool     // a call of the first leads the second; guarded by the graph's lock
-	// calls counts those that have joined and not detached. It grows under the
-	// graph's lock and the shard's of the second end; it falls under the latter.
+	// calls counts those that have joined and not detached, and being its
+	// successor as one that never does. It grows under the graph's lock and
+	// the shard's of the second end; it falls under the latter.
 	calls atomic.Int32
 }
 
@@ -67,7 +67,7 @@ func (e *Edge) live() bool {
 
 // link returns the edge between two nodes; it makes one if there is none.
 func link(from, to *node) *Edge {
-	if e := from.edgeTo(to); e != nil {
+	if e := from.targets[to]; e != nil {
 		return e
 	}
 	e := &Edge{ends: [2]*node{from, to}}
@@ -77,26 +77,10 @@ func link(from, to *node) *Edge {
 		}
 		n.edges[d] = e
 	}
-	from.degree++
-	if from.targets != nil {
-		from.targets[to] = e
-	} else if from.degree > 8 {
+	if from.targets == nil {
 		from.targets = make(map[*node]*Edge)
-		for e := from.edges[outward]; e != nil; e = e.next[outward] {
-			from.targets[e.ends[inward]] = e
-		}
 	}
-	return e
-}
-
-func (n *node) edgeTo(to *node) *Edge {
-	if n.targets != nil {
-		return n.targets[to]
-	}
-	e := n.edges[outward]
-	for e != nil && e.ends[inward] != to {
-		e = e.next[outward]
-	}
+	from.targets[to] = e
 	return e
 }
 
@@ -115,24 +99,19 @@ func (e *Edge) unlink() {
 	e.prev, e.next = [2]*Edge{}, [2]*Edge{}
 	from := e.ends[outward]
 	delete(from.targets, e.ends[inward])
-	if from.degree--; from.degree == 0 {
+	if len(from.targets) == 0 {
 		from.targets = nil // which would stay as large as it ever was
 	}
 }
 
-// leave unlinks all edges of a flight that has landed. None comes in addition:
+// unlink unlinks all edges of a flight that has landed. None comes in addition:
 // before one is entered, both ends are looked at under the graph's lock.
-func (n *node) leave() {
-	for left := true; left; {
-		g := Lock()
-		for range 1000 { // others want the lock
-			e := cmp.Or(n.edges[outward], n.edges[inward])
-			if left = e != nil; !left {
-				break
-			}
-			e.unlink()
+func (n *node) unlink() {
+	defer Lock().Unlock()
+	for d := range n.edges {
+		for n.edges[d] != nil {
+			n.edges[d].unlink()
 		}
-		g.Unlock()
 	}
 }
 
@@ -155,13 +134,9 @@ func (g *Graph) place(c *Context, most int) (n *node, ok bool) {
 			return nil, false
 		}
 		unmet = append(unmet, c)
-		if c.has(leaderLeft) {
-			break
-		}
 	}
 	for _, c := range slices.Backward(unmet) {
-		g.end++
-		c.enroll(&node{number: g.end})
+		g.enroll(c, nil)
 	}
 	if n = c.node(); n == nil || n.flags.has(landed) {
 		return nil, true
@@ -169,46 +144,56 @@ func (g *Graph) place(c *Context, most int) (n *node, ok bool) {
 	return n, true
 }
 
-// enroll gives the flight its node, and an edge from its Parent's, which must
-// have one unless it doesn't wait.
-func (c *Context) enroll(n *node) {
+// enroll gives a flight its node, at the end or just before its predecessor,
+// and an edge from its Parent, which must have a node unless it doesn't wait.
+func (g *Graph) enroll(c *Context, predecessor *node) {
 	m := c.open()
+	n := &node{predecessor: predecessor}
 	m.node.Store(n)
 	n.flags.bits.Or(m.flags.bits.Load())
-	if c.Parent == nil {
-		return
+	if c.Parent != nil && !n.flags.has(landed|leaderLeft) {
+		if parent := c.Parent.node(); parent != nil && !parent.flags.has(landed) {
+			g.unit(parent) // if it is to get a number, then before its child
+			link(parent, n).leads = true
+		}
 	}
-	if parent := c.Parent.node(); parent != nil && !parent.flags.has(landed) && !n.flags.has(landed|leaderLeft) {
-		link(parent, n).leads = true
+	if predecessor == nil {
+		n.number = g.toEnd()
+	} else {
+		link(n, predecessor).calls.Add(1)
 	}
+}
+
+// toEnd returns the number of a node that comes to stand at the end.
+func (g *Graph) toEnd() int64 {
+	g.end++
+	return g.end
 }
 
 // unit returns the node by whose number this one stands: itself, or its
 // predecessor.
 func (g *Graph) unit(n *node) *node {
-	if n.predecessor == nil {
+	switch {
+	case n.predecessor == nil:
 		return n
+	case !n.predecessor.flags.has(landed):
+		return g.unit(n.predecessor)
 	}
-	if !n.predecessor.flags.has(landed) {
-		return n.predecessor
-	}
-	g.end++
-	n.predecessor, n.number = nil, g.end
+	n.predecessor, n.number = nil, g.toEnd()
 	return n
 }
 
 // precedes reports whether from stands before to. It moves one of them if that
-// helps and needs no search.
-func (g *Graph) precedes(from, to *node) bool {
+// helps and needs no search. It looks at no more than most dead edges of each.
+func (g *Graph) precedes(from, to *node, most int) bool {
 	from, to = g.unit(from), g.unit(to)
 	switch {
 	case from == to: // the same flight, or a successor and its predecessor
 		return false
 	case from.number < to.number:
-	case to.idle(outward):
-		g.end++
-		to.number = g.end
-	case from.idle(inward):
+	case to.idle(outward, most):
+		to.number = g.toEnd()
+	case from.idle(inward, most):
 		g.front--
 		from.number = g.front
 	default:
@@ -218,9 +203,9 @@ func (g *Graph) precedes(from, to *node) bool {
 }
 
 // idle reports whether the node has no edge that is alive. It gives up after
-// a few dead ones, which it unlinks.
-func (n *node) idle(d direction) bool {
-	for range few {
+// most dead ones, which it unlinks.
+func (n *node) idle(d direction, most int) bool {
+	for range most {
 		e := n.edges[d]
 		if e == nil {
 			return true

@@ -45,7 +45,6 @@ package waitfor
 
 import (
 	"math"
-	"slices"
 	"sync"
 )
 
@@ -59,8 +58,12 @@ type Graph struct {
 
 var graph Graph
 
-// few is how many nodes, or dead edges, are looked at under a shard's lock.
-const few = 32
+// few is how many nodes without a number, or dead edges, are looked at under a
+// shard's lock; all is how many without one.
+const (
+	few = 32
+	all = math.MaxInt
+)
 
 // Lock waits for the graph's lock and returns the graph. No lock of a shard
 // must be held.
@@ -73,11 +76,12 @@ func Lock() *Graph {
 func (g *Graph) Unlock() { g.mu.Unlock() }
 
 // TryJoin lets a call that belongs to flight from wait for flight to. The
-// returned edge is nil if from has landed, or to. If ok is false nothing has
-// changed, and the call has to take the long way: the graph is locked, or the
-// call may close a cycle.
+// returned edge is nil if from has landed, or to. If ok is false the call
+// doesn't wait, and has to take the long way: the graph is locked, or the order
+// doesn't say whether the call closes a cycle.
 //
-// The lock of to's shard must be held. TryJoin waits for nothing.
+// The lock of to's shard must be held, and from must not be a successor that
+// waits, whose function hasn't begun. TryJoin waits for nothing.
 func TryJoin(from, to *Context) (e *Edge, ok bool) {
 	if from.has(landed) {
 		return nil, true
@@ -100,7 +104,7 @@ func (g *Graph) Join(from, to *Context) (e *Edge, ok bool) {
 	if !ok || f == nil || t == nil {
 		return nil, ok
 	}
-	if !g.precedes(f, t) {
+	if !g.precedes(f, t, few) {
 		return nil, false
 	}
 	e = link(f, t)
@@ -110,7 +114,7 @@ func (g *Graph) Join(from, to *Context) (e *Edge, ok bool) {
 
 // TrySucceed makes flight successor, which hasn't begun, wait for flight
 // predecessor, and its Parent, if it has one, for successor. If it returns
-// false nothing has changed, and the leader has to take the long way.
+// false neither waits, and the leader has to take the long way.
 //
 // The lock of predecessor's shard must be held. TrySucceed waits for nothing.
 func TrySucceed(predecessor, successor *Context) bool {
@@ -134,13 +138,11 @@ func (g *Graph) Succeed(predecessor, successor *Context) bool {
 	}
 	if successor.Parent != nil {
 		f, ok := g.place(successor.Parent, few)
-		if !ok || f != nil && !g.precedes(f, p) {
+		if !ok || f != nil && !g.precedes(f, p, few) {
 			return false
 		}
 	}
-	s := &node{predecessor: p}
-	successor.enroll(s)
-	link(s, p).calls.Add(1)
+	g.enroll(successor, p)
 	return true
 }
 
@@ -152,30 +154,27 @@ func (g *Graph) Succeed(predecessor, successor *Context) bool {
 // No lock of a shard must be held. The search sees the flights and calls as
 // they come and go meanwhile.
 func (g *Graph) Order(from, to *Context) *Cycle {
-	t, _ := g.place(to, math.MaxInt)
+	t, _ := g.place(to, all)
 	if from == nil {
 		return nil
 	}
-	f, _ := g.place(from, math.MaxInt)
-	if f == nil || t == nil || g.precedes(f, t) {
+	f, _ := g.place(from, all)
+	if f == nil || t == nil || g.precedes(f, t, all) {
 		return nil
 	}
-	f = g.unit(f)
 	low, high := g.unit(t).number, f.number
 	after, found := g.search(t, outward, low, high, f)
 	if found {
-		return newCycle(t, f, after)
+		return &Cycle{after}
 	}
 	before, _ := g.search(f, inward, low, high, nil)
 	reorder(before, after)
 	return nil
 }
 
-// A Cycle is how one flight waits for another, for which a call of the latter
-// was to wait.
+// A Cycle is how the flight that a call wants waits for the call's own.
 type Cycle struct {
-	from, to *node
-	edges    []*Edge // from to to from
+	visited []visit // by the search, from the flight that the call wants; the last is of its own
 }
 
 // Live reports whether there is a moment, while it runs, at which the call could
@@ -186,32 +185,22 @@ type Cycle struct {
 // was so ever since Order found it, and if all are, they all were at the moment
 // the first was looked at.
 func (c *Cycle) Live() bool {
-	if c.from.flags.has(landed) || c.to.flags.has(landed) {
+	if c.visited[0].node.flags.has(landed) {
 		return false
 	}
-	for _, e := range c.edges {
-		if !e.live() {
+	for i := len(c.visited) - 1; i > 0; i = c.visited[i].previous {
+		if !c.visited[i].by.live() {
 			return false
 		}
 	}
 	return true
 }
 
-// newCycle returns the way that a search took to the last node that it visited.
-func newCycle(to, from *node, visited []visit) *Cycle {
-	c := &Cycle{from: from, to: to}
-	for i := len(visited) - 1; i > 0; i = visited[i].previous {
-		c.edges = append(c.edges, visited[i].by)
-	}
-	slices.Reverse(c.edges)
-	return c
-}
-
 // Holds reports whether from is one of the flights, or whether one of these
 // waits for from, directly or over others. No lock must be held.
 func Holds(flights map[*Context]bool, from *Context) bool {
 	g := Lock()
-	n, _ := g.place(from, math.MaxInt)
+	n, _ := g.place(from, all)
 	var waiting []visit
 	if n != nil {
 		waiting, _ = g.search(n, inward, math.MinInt64, math.MaxInt64, nil)

@@ -2,25 +2,18 @@ package waitfor_test
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A flight is a node of the graph, and the context that its function would
-// get.
+// A flight is a node of the graph, the context that its function would get, and
+// a shard of its own.
 type flight struct {
 	waitfor.Context
-	name  string
-	group int
+	shard sync.Mutex
 }
-
-// groups is how many groups there are in random graphs.
-const groups = 4
 
 func set(flights ...*flight) map[*waitfor.Context]bool {
 	contexts := make(map[*waitfor.Context]bool)
@@ -34,35 +27,85 @@ func (f *flight) context() context.Context { return &f.Context }
 
 // led returns a flight whose leader's call has the context.
 func led(leader context.Context) *flight {
-	return &flight{Context: waitfor.Context{Leader: leader}}
+	return &flight{Context: waitfor.Context{Leader: leader, Parent: waitfor.Of(leader)}}
 }
 
 func outside() *flight { return led(context.Background()) }
 
-// join is waitfor.Join as its callers use it.
-func join(from, to *flight) (*waitfor.Call, bool) {
-	for {
-		call, verdict, unknown := waitfor.Join(&from.Context, &to.Context)
-		if verdict != waitfor.Unknown {
-			return call, verdict == waitfor.Granted
-		}
-		unknown.Ask()
+// land lands the flight.
+func (f *flight) land() {
+	f.shard.Lock()
+	unfinished := f.Land()
+	f.shard.Unlock()
+	if unfinished {
+		f.Finish()
 	}
 }
 
-// succeed is waitfor.Succeed as its callers use it. From may be nil.
-func succeed(from, predecessor, successor *flight) bool {
-	var node *waitfor.Context
-	if from != nil {
-		node = &from.Context
+func (f *flight) leaderLeft() {
+	f.shard.Lock()
+	defer f.shard.Unlock()
+	f.LeaderLeft()
+}
+
+func (f *flight) leave(e *waitfor.Edge) {
+	f.shard.Lock()
+	defer f.shard.Unlock()
+	e.Leave()
+}
+
+// enter enters an edge from flight from, which may be nil, to flight to: first
+// with try, and if that fails the long way, with slow. It reports false if that
+// would close a cycle.
+func enter(from *waitfor.Context, to *flight, try func() bool, slow func(*waitfor.Graph) bool) bool {
+	to.shard.Lock()
+	ok := try()
+	to.shard.Unlock()
+	if ok {
+		return true
 	}
+	g := waitfor.Lock()
+	defer g.Unlock()
 	for {
-		verdict, unknown := waitfor.Succeed(node, &predecessor.Context, &successor.Context)
-		if verdict != waitfor.Unknown {
-			return verdict == waitfor.Granted
+		cycle := g.Order(from, &to.Context)
+		to.shard.Lock()
+		switch {
+		case cycle == nil:
+			ok = slow(g)
+			to.shard.Unlock()
+			if !ok {
+				panic("not entered though Order found no cycle")
+			}
+			return true
+		case cycle.Live():
+			to.shard.Unlock()
+			return false
 		}
-		unknown.Ask()
+		to.shard.Unlock()
 	}
+}
+
+// join lets a call of from wait for to, as the package's users do.
+func join(from, to *flight) (e *waitfor.Edge, ok bool) {
+	ok = enter(&from.Context, to, func() bool {
+		e, ok = waitfor.TryJoin(&from.Context, &to.Context)
+		return ok
+	}, func(g *waitfor.Graph) bool {
+		e, ok = g.Join(&from.Context, &to.Context)
+		return ok
+	})
+	return e, ok
+}
+
+// succeed makes successor wait for predecessor, as the package's users do.
+// From is the flight of the leader's call; it may be nil.
+func succeed(from *waitfor.Context, predecessor, successor *flight) bool {
+	successor.Parent = from
+	return enter(from, predecessor, func() bool {
+		return waitfor.TrySucceed(&predecessor.Context, &successor.Context)
+	}, func(g *waitfor.Graph) bool {
+		return g.Succeed(&predecessor.Context, &successor.Context)
+	})
 }
 
 type valueKey struct{}
@@ -85,13 +128,13 @@ func TestOf(t *testing.T) {
 			t.Errorf("%s: got %p, want %p", name, got, test.want)
 		}
 	}
-	f.Land()
+	f.land()
 	if got := waitfor.Of(f.context()); got != nil {
 		t.Error("a call belongs to a flight that has landed")
 	}
 	// A flight outside it that still runs isn't the call's.
 	inner = led(outside().context())
-	inner.Land()
+	inner.land()
 	if got := waitfor.Of(inner.context()); got != nil {
 		t.Error("a call belongs to a flight outside its own")
 	}
@@ -120,25 +163,22 @@ func TestJoinRefusesCycles(t *testing.T) {
 			t.Error("a cycle was closed")
 		}
 	}
-	ab.Leave()
+	b.leave(ab)
 	if _, ok := join(b, a); ok {
 		t.Error("the second call of a doesn't count")
 	}
 }
 
-func TestLeaderIsFoundWhenAsked(t *testing.T) {
+func TestLeadersCount(t *testing.T) {
 	a := outside()
 	b := led(a.context())
 	c := led(context.WithValue(b.context(), valueKey{}, 1))
-	if _, verdict, unknown := waitfor.Join(&c.Context, &a.Context); verdict != waitfor.Unknown || unknown == nil {
-		t.Errorf("the verdict is %v before any leader was asked, want Unknown", verdict)
-	}
 	for _, to := range []*flight{a, b, c} {
 		if _, ok := join(c, to); ok {
 			t.Error("a cycle over leaders was closed")
 		}
 	}
-	b.LeaderLeft()
+	b.leaderLeft()
 	if _, ok := join(c, a); !ok {
 		t.Error("c may not wait for a, whose call to b has gone")
 	}
@@ -151,7 +191,7 @@ func TestLandedFlightsWaitForNothing(t *testing.T) {
 	a, b, c := outside(), outside(), outside()
 	join(a, b)
 	join(b, c)
-	b.Land()
+	b.land()
 	if _, ok := join(c, a); !ok {
 		t.Error("c may not wait for a, though b has landed")
 	}
@@ -163,11 +203,11 @@ func TestLandedFlightsWaitForNothing(t *testing.T) {
 func TestSuccessorWaits(t *testing.T) {
 	a, b := outside(), outside()
 	s := outside()
-	if succeed(a, a, s) {
+	if succeed(&a.Context, a, s) {
 		t.Error("a flight may wait for its own successor")
 	}
 	join(a, b)
-	if succeed(b, a, s) {
+	if succeed(&b.Context, a, s) {
 		t.Error("b, for which a waits, may lead a's successor")
 	}
 	if !succeed(nil, a, s) {
@@ -178,14 +218,13 @@ func TestSuccessorWaits(t *testing.T) {
 			t.Error("a cycle through a successor was closed")
 		}
 	}
-	a.DropSuccessor()
-	s.Land()
+	s.land()
 	if !succeed(nil, a, outside()) {
 		t.Error("a may have no other successor")
 	}
 	c := outside()
 	join(c, a)
-	a.Land()
+	a.land()
 	if _, ok := join(b, c); !ok {
 		t.Error("b may not wait for c, though a has landed")
 	}
@@ -203,192 +242,17 @@ func TestHolds(t *testing.T) {
 			t.Errorf("%v, want %v", got, test.want)
 		}
 	}
-	b.Land()
+	if waitfor.Holds(map[*waitfor.Context]bool{&a.Context: false}, &d.Context) {
+		t.Error("a flight counts that isn't in the set")
+	}
+	b.land()
 	if waitfor.Holds(set(a), &d.Context) {
 		t.Error("a flight waits over one that has landed")
 	}
-}
-
-// A world is a graph and a naive model of it: lists of who waits for whom.
-type world struct {
-	rand    *rand.Rand
-	flights []*flight // in the air
-	edges   []edge
-}
-
-type edge struct {
-	from, to *flight
-	call     *waitfor.Call // of a joiner
-	leads    bool          // from's call leads to
-	succeeds bool          // from is to's successor
-}
-
-// reaches reports whether from is to, or waits for it, directly or over
-// others.
-func (w *world) reaches(from, to *flight, seen map[*flight]bool) bool {
-	if from == to {
-		return true
-	}
-	if seen[from] {
-		return false
-	}
-	seen[from] = true
-	for _, e := range w.edges {
-		if e.from == from && w.reaches(e.to, to, seen) {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *world) any() *flight {
-	if len(w.flights) == 0 {
-		return nil
-	}
-	return w.flights[w.rand.IntN(len(w.flights))]
-}
-
-// without forgets the edges that drop reports.
-func (w *world) without(drop func(e edge) bool) {
-	kept := w.edges[:0]
-	for _, e := range w.edges {
-		if !drop(e) {
-			kept = append(kept, e)
-		}
-	}
-	w.edges = kept
-}
-
-func (w *world) successorOf(f *flight) *flight {
-	for _, e := range w.edges {
-		if e.succeeds && e.to == f {
-			return e.from
-		}
-	}
-	return nil
-}
-
-func (w *world) waits(f *flight) bool {
-	for _, e := range w.edges {
-		if e.succeeds && e.from == f {
-			return true
-		}
-	}
-	return false
-}
-
-// add adds a flight, led from another or from outside.
-func (w *world) add(t *testing.T, name string) {
-	f := &flight{name: name}
-	f.group = w.rand.IntN(groups)
-	leader := w.any()
-	f.Leader = context.Background()
-	if leader != nil && w.rand.IntN(3) > 0 {
-		f.Leader = leader.context()
-	} else {
-		leader = nil
-	}
-	e := edge{from: leader, to: f, leads: true}
-	predecessor := w.any()
-	if predecessor != nil && w.rand.IntN(4) == 0 && w.successorOf(predecessor) == nil {
-		want := leader == nil || !w.reaches(predecessor, leader, map[*flight]bool{})
-		if got := succeed(leader, predecessor, f); got != want {
-			t.Fatalf("%v leads %s, successor of %s: granted is %v, want %v", leader, name, predecessor.name, got, want)
-		}
-		if !want {
-			return
-		}
-		w.edges = append(w.edges, edge{from: f, to: predecessor, succeeds: true})
-	}
-	if leader != nil {
-		w.edges = append(w.edges, e)
-	}
-	w.flights = append(w.flights, f)
-}
-
-func (w *world) step(t *testing.T, i int) {
-	switch w.rand.IntN(10) {
-	case 0, 1:
-		w.add(t, fmt.Sprint(i))
-	case 2, 3, 4, 5:
-		from, to := w.any(), w.any()
-		if from == nil {
-			return
-		}
-		want := !w.reaches(to, from, map[*flight]bool{})
-		call, got := join(from, to)
-		if got != want {
-			t.Fatalf("step %d: %s joins %s: granted is %v, want %v", i, from.name, to.name, got, want)
-		}
-		if got {
-			w.edges = append(w.edges, edge{from: from, to: to, call: call})
-		}
-	case 6: // a call detaches
-		if len(w.edges) == 0 {
-			return
-		}
-		gone := w.edges[w.rand.IntN(len(w.edges))]
-		switch {
-		case gone.succeeds:
-			return
-		case gone.leads:
-			gone.to.LeaderLeft()
-		default:
-			gone.call.Leave()
-		}
-		w.without(func(e edge) bool { return e == gone })
-	case 7: // a flight lands, or is dropped
-		f := w.any()
-		if f == nil {
-			return
-		}
-		if w.waits(f) {
-			for _, e := range w.edges {
-				if e.succeeds && e.from == f {
-					e.to.DropSuccessor()
-				}
-			}
-		}
-		f.Land()
-		w.without(func(e edge) bool { return e.from == f || e.to == f })
-		for i := range w.flights {
-			if w.flights[i] == f {
-				w.flights = append(w.flights[:i], w.flights[i+1:]...)
-				break
-			}
-		}
-	default:
-		from, group := w.any(), w.rand.IntN(groups)
-		if from == nil {
-			return
-		}
-		var of []*flight
-		want := false
-		for _, f := range w.flights {
-			if f.group == group {
-				of = append(of, f)
-				want = want || w.reaches(f, from, map[*flight]bool{})
-			}
-		}
-		if got := waitfor.Holds(set(of...), &from.Context); got != want {
-			t.Fatalf("step %d: Holds is %v, want %v", i, got, want)
-		}
-	}
-}
-
-func TestRandomGraphs(t *testing.T) {
-	rounds := 300
-	if testing.Short() {
-		rounds = 30
-	}
-	for range rounds {
-		seed := rand.Uint64()
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			w := &world{rand: rand.New(rand.NewPCG(seed, 0))}
-			for i := range 200 {
-				w.step(t, i)
-			}
-		})
+	join(a, c)
+	a.Land()
+	if waitfor.Holds(set(a), &c.Context) {
+		t.Error("a flight that has landed waits")
 	}
 }
 
@@ -425,27 +289,137 @@ func TestOneOfTheCallsThatCloseARingIsRefused(t *testing.T) {
 	}
 }
 
-func TestManyWaitersDoNotMakeTheSearchSlow(t *testing.T) {
-	// A search visits each flight once, however many paths lead to it: here there are 2 to the power of 200.
-	bottom := outside()
-	layer := []*flight{outside(), outside()}
-	top := layer[0]
-	for range 200 {
-		next := []*flight{outside(), outside()}
-		for _, from := range layer {
-			for _, to := range next {
-				join(from, to)
+// What Order finds while no shard is locked may have gone when the call comes
+// back to the shard: then the call isn't refused.
+func TestCycleDies(t *testing.T) {
+	for name, end := range map[string]func(a, b, c *flight, ab, bc *waitfor.Edge){
+		"the first call detaches":  func(a, b, c *flight, ab, bc *waitfor.Edge) { b.leave(ab) },
+		"the last call detaches":   func(a, b, c *flight, ab, bc *waitfor.Edge) { c.leave(bc) },
+		"a flight between lands":   func(a, b, c *flight, ab, bc *waitfor.Edge) { b.Land() },
+		"the call's flight lands":  func(a, b, c *flight, ab, bc *waitfor.Edge) { c.Land() },
+		"the flight it wants ends": func(a, b, c *flight, ab, bc *waitfor.Edge) { a.Land() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := outside(), outside(), outside()
+			ab, _ := join(a, b)
+			bc, _ := join(b, c)
+			g := waitfor.Lock()
+			cycle := g.Order(&c.Context, &a.Context)
+			if cycle == nil || !cycle.Live() {
+				t.Fatal("there is no cycle")
 			}
-		}
-		layer = next
+			end(a, b, c, ab, bc)
+			if cycle.Live() {
+				t.Error("the cycle goes on")
+			}
+			g.Unlock()
+			if _, ok := join(c, a); !ok {
+				t.Error("the call was refused")
+			}
+		})
 	}
-	join(layer[0], bottom)
-	join(layer[1], bottom)
-	start := time.Now()
-	if _, ok := join(bottom, top); ok {
+	t.Run("it is its own and lands", func(t *testing.T) {
+		a := outside()
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&a.Context, &a.Context)
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		a.Land()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
+	t.Run("the leader detaches", func(t *testing.T) {
+		a := outside()
+		b := led(a.context())
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&b.Context, &a.Context)
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		b.leaderLeft()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
+	t.Run("the predecessor lands", func(t *testing.T) {
+		a, b, s := outside(), outside(), outside()
+		succeed(nil, b, s)
+		mustJoin(t, a, s)
+		g := waitfor.Lock()
+		defer g.Unlock()
+		cycle := g.Order(&b.Context, &a.Context) // a waits for s waits for b
+		if cycle == nil || !cycle.Live() {
+			t.Fatal("there is no cycle")
+		}
+		b.Land()
+		if cycle.Live() {
+			t.Error("the cycle goes on")
+		}
+	})
+}
+
+// The predecessor of the successor that a call wants may land between Order
+// and Join.
+func TestSuccessorBeginsMeanwhile(t *testing.T) {
+	p, s, from := outside(), outside(), outside()
+	succeed(nil, p, s)
+	mustJoin(t, p, outside())
+	mustJoin(t, outside(), from)
+	g := waitfor.Lock()
+	if g.Order(&from.Context, &s.Context) != nil {
+		t.Fatal("there is a cycle")
+	}
+	p.Land()
+	if _, ok := g.Join(&from.Context, &s.Context); !ok {
+		t.Error("not joined though Order found no cycle")
+	}
+	g.Unlock()
+	p.Finish()
+	if _, ok := join(s, from); ok {
 		t.Error("a cycle was closed")
 	}
-	if d := time.Since(start); d > 10*time.Second {
-		t.Errorf("the search took %v", d)
+}
+
+// Under a shard's lock the graph's isn't waited for.
+func TestTryWaitsForNothing(t *testing.T) {
+	a, b, s := outside(), outside(), outside()
+	g := waitfor.Lock()
+	defer g.Unlock()
+	if _, ok := waitfor.TryJoin(&a.Context, &b.Context); ok || a.Met() || b.Met() {
+		t.Error("joined while the graph was locked")
+	}
+	if waitfor.TrySucceed(&a.Context, &s.Context) || a.Met() || s.Met() {
+		t.Error("succeeded while the graph was locked")
+	}
+	a.Land()
+	if e, ok := waitfor.TryJoin(&a.Context, &b.Context); !ok || e != nil {
+		t.Error("a call that belongs to no flight needs the graph")
+	}
+	if unfinished := b.Land(); unfinished {
+		t.Error("there is something to finish of a flight that the graph hasn't met")
+	}
+}
+
+// A successor that is refused, or dropped, leaves nothing behind.
+func TestRefusedAndDroppedSuccessors(t *testing.T) {
+	a := outside()
+	refused := outside()
+	if succeed(&a.Context, a, refused) {
+		t.Fatal("a flight leads its own successor")
+	}
+	if refused.Met() {
+		t.Error("the graph has met a refused successor")
+	}
+	for range 3 {
+		s := outside()
+		succeed(nil, a, s)
+		s.land()
+	}
+	if outwards, inwards := a.Edges(); outwards+inwards != 0 {
+		t.Errorf("%d edges to and %d from dropped successors", outwards, inwards)
 	}
 }
