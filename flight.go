@@ -468,6 +468,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		}
 		s.group.send(o, leader.ch, joiners)
 		s.Lock()
+		h = c.handout // Wait may have made it meanwhile
 		s.retire(f)
 		s.Unlock()
 	} else {
