@@ -409,7 +409,8 @@ func (f *flight[K, V]) fly(fn function[V], apart bool, o *outcome[V]) {
 func (f *flight[K, V]) call(fn function[V]) (V, error) {
 	opts := &f.shard.group.Options
 	ctx := context.Background()
-	if fn.bound != nil {
+	bound := f.context != nil && f.context.Leader != nil // fn may be nil
+	if bound {
 		if opts.FlightTimeout > 0 {
 			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout)
 		}
@@ -423,7 +424,7 @@ func (f *flight[K, V]) call(fn function[V]) (V, error) {
 		f.since, f.crowd.began = now(), true
 		f.shard.Unlock()
 	}
-	if fn.bound != nil {
+	if bound {
 		return fn.bound(ctx)
 	}
 	return fn.plain()
