@@ -86,7 +86,7 @@ func TestCancelAbandonedCancelsWhenLastCallerDetaches(t *testing.T) {
 			if err := j.ctx.Err(); err != context.Canceled {
 				t.Errorf("the abandoned flight's context: %v", err)
 			}
-			if err := context.Cause(j.ctx); err != context.Canceled {
+			if err := context.Cause(j.ctx); err != singleflight.ErrAbandoned {
 				t.Errorf("the abandoned flight's cause: %v", err)
 			}
 			select {
@@ -112,8 +112,8 @@ func TestCancelAbandonedBeforeTheFunctionStarts(t *testing.T) {
 		})
 		cancel()
 		<-ch
-		if err := <-errs; err != context.Canceled {
-			t.Fatalf("got %v, want context.Canceled", err)
+		if err := <-errs; err != singleflight.ErrAbandoned {
+			t.Fatalf("got %v, want ErrAbandoned", err)
 		}
 	}
 }

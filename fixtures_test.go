@@ -157,9 +157,11 @@ var (
 		return channelled(g.DoChanContext(context.WithoutCancel(ctx), key, j.bound))
 	}}
 
-	ways      = []way{byDo, byDoChan, byDoContext, byDoChanContext, byEndlessDoContext, byEndlessDoChanContext}
-	detaching = []way{byDoContext, byDoChanContext}
-	bound     = []way{byDoContext, byDoChanContext, byEndlessDoContext, byEndlessDoChanContext} // fn gets a context
+	ways         = []way{byDo, byDoChan, byDoContext, byDoChanContext, byEndlessDoContext, byEndlessDoChanContext}
+	detaching    = []way{byDoContext, byDoChanContext}
+	runningHere  = []way{byDo, byEndlessDoContext}
+	runningApart = []way{byDoChan, byDoContext, byDoChanContext, byEndlessDoChanContext}
+	bound        = []way{byDoContext, byDoChanContext, byEndlessDoContext, byEndlessDoChanContext} // fn gets a context
 )
 
 // eachWay runs a test in a bubble for each of the ways.

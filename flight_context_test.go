@@ -29,17 +29,30 @@ func isDone(ctx context.Context) bool {
 	}
 }
 
-// inState fails the test unless ctx is live (err is nil) or has ended with err.
-func inState(t *testing.T, what string, ctx context.Context, err error) {
+// inState fails the test unless ctx is live (cause is nil) or has ended by cause,
+// with the error that belongs to it.
+func inState(t *testing.T, what string, ctx context.Context, cause error) {
 	t.Helper()
-	if got := ctx.Err(); got != err {
-		t.Errorf("%s: Err is %v, want %v", what, got, err)
+	if got, want := ctx.Err(), errOf(cause); got != want {
+		t.Errorf("%s: Err is %v, want %v", what, got, want)
 	}
-	if got := context.Cause(ctx); got != err {
-		t.Errorf("%s: Cause is %v, want %v", what, got, err)
+	if got := context.Cause(ctx); got != cause {
+		t.Errorf("%s: Cause is %v, want %v", what, got, cause)
 	}
-	if got := isDone(ctx); got != (err != nil) {
-		t.Errorf("%s: Done is closed: %v, want %v", what, got, err != nil)
+	if got := isDone(ctx); got != (cause != nil) {
+		t.Errorf("%s: Done is closed: %v, want %v", what, got, cause != nil)
+	}
+}
+
+// errOf returns the Err of a flight's context that ended by cause.
+func errOf(cause error) error {
+	switch cause {
+	case singleflight.ErrAbandoned:
+		return context.Canceled
+	case singleflight.ErrFlightTimeout:
+		return context.DeadlineExceeded
+	default:
+		return cause
 	}
 }
 
@@ -255,12 +268,12 @@ func TestErrAndCauseOfFlightContextNeverChange(t *testing.T) {
 	}
 	for _, test := range []struct {
 		order []string
-		want  error
+		want  error // the cause
 	}{
-		{[]string{"abandon", "expire", "land"}, context.Canceled},
-		{[]string{"abandon", "land", "expire"}, context.Canceled},
-		{[]string{"expire", "abandon", "land"}, context.DeadlineExceeded},
-		{[]string{"expire", "land"}, context.DeadlineExceeded},
+		{[]string{"abandon", "expire", "land"}, singleflight.ErrAbandoned},
+		{[]string{"abandon", "land", "expire"}, singleflight.ErrAbandoned},
+		{[]string{"expire", "abandon", "land"}, singleflight.ErrFlightTimeout},
+		{[]string{"expire", "land"}, singleflight.ErrFlightTimeout},
 		{[]string{"land", "expire"}, context.Canceled},
 	} {
 		for used := range len(test.order) + 1 {
@@ -340,8 +353,8 @@ func TestFlightContextBehavesAsStandardContext(t *testing.T) {
 	// on a context of the standard library.
 	ends := map[string]func(cancel func(), j *job) error{
 		"landing":     func(_ func(), j *job) error { j.returns(7); return context.Canceled },
-		"abandonment": func(cancel func(), _ *job) error { cancel(); synctest.Wait(); return context.Canceled },
-		"timeout":     func(func(), *job) error { sleep(time.Hour); return context.DeadlineExceeded },
+		"abandonment": func(cancel func(), _ *job) error { cancel(); synctest.Wait(); return singleflight.ErrAbandoned },
+		"timeout":     func(func(), *job) error { sleep(time.Hour); return singleflight.ErrFlightTimeout },
 	}
 	for _, u := range uses {
 		for endName, end := range ends {
@@ -362,18 +375,18 @@ func TestFlightContextBehavesAsStandardContext(t *testing.T) {
 					inState(t, "child", first, nil)
 					inState(t, "grandchild", second, nil)
 					otherErr, otherCause := other.Err(), context.Cause(other)
-					err := end(cancel, j)
+					cause := end(cancel, j)
 					// As a standard context says it.
 					for what, child := range map[string]context.Context{"the flight's context": j.ctx, "child": first} {
 						synctest.Wait()
-						if !isDone(child) || context.Cause(child) != err {
-							t.Errorf("%s: done: %v, cause: %v; want %v", what, isDone(child), context.Cause(child), err)
+						if !isDone(child) || context.Cause(child) != cause {
+							t.Errorf("%s: done: %v, cause: %v; want %v", what, isDone(child), context.Cause(child), cause)
 						}
 						if strings.Contains(u.name, "AfterFunc") {
 							continue // ends with another Err
 						}
-						if child.Err() != err {
-							t.Errorf("%s: Err is %v, want %v", what, child.Err(), err)
+						if want := errOf(cause); child.Err() != want {
+							t.Errorf("%s: Err is %v, want %v", what, child.Err(), want)
 						}
 					}
 					if !isDone(second) {
@@ -385,8 +398,8 @@ func TestFlightContextBehavesAsStandardContext(t *testing.T) {
 					// Derived after the end.
 					third, cancelThird := u.derive(j.ctx)
 					synctest.Wait()
-					if !isDone(third) || context.Cause(third) != err {
-						t.Errorf("derived after the end: done: %v, cause: %v; want %v", isDone(third), context.Cause(third), err)
+					if !isDone(third) || context.Cause(third) != cause {
+						t.Errorf("derived after the end: done: %v, cause: %v; want %v", isDone(third), context.Cause(third), cause)
 					}
 					cancelFirst()
 					cancelSecond()
@@ -454,8 +467,8 @@ func TestTimeoutsOfFlightContextChildren(t *testing.T) {
 		}
 		inState(t, "the flight's context", j.ctx, nil)
 		sleep(9 * time.Second)
-		inState(t, "the flight's context", j.ctx, context.DeadlineExceeded)
-		inState(t, "the other child", long, context.DeadlineExceeded)
+		inState(t, "the flight's context", j.ctx, singleflight.ErrFlightTimeout)
+		inState(t, "the other child", long, singleflight.ErrFlightTimeout)
 		j.returns(7)
 	})
 }
@@ -525,7 +538,7 @@ func TestFlightContextIsUsedConcurrently(t *testing.T) {
 						case 1:
 							child, cancel := context.WithCancel(ctx)
 							<-child.Done()
-							if err := context.Cause(child); err != context.Canceled {
+							if err := context.Cause(child); err != context.Canceled && (i%2 == 1 || err != singleflight.ErrAbandoned) {
 								t.Errorf("the child's cause is %v", err)
 							}
 							cancel()
@@ -604,18 +617,24 @@ func TestFirstUsesOfFlightContextAgree(t *testing.T) {
 }
 
 func TestFlightContextCanBePrinted(t *testing.T) {
-	// Clause 15: as a context of the standard library it can be printed, a child of it too, at any time. It is the race
-	// detector that fails this test where printing reads what others write, so it isn't in a bubble.
+	// Clause 15: as a context of the standard library it can be printed, a child of it too, at any time, and shows its
+	// parent. It is the race detector that fails this test where printing reads what others write, so it isn't in a
+	// bubble.
 	var g group
 	for range 50 {
 		var printed sync.WaitGroup
 		v, err, _ := g.DoContext(t.Context(), "key", func(ctx context.Context) (int, error) {
 			child := context.WithValue(ctx, contextKey("k"), 1)
+			leader := fmt.Sprint(t.Context())
+			want := map[context.Context]string{
+				ctx:   leader + ".singleflight.Flight",
+				child: leader + ".singleflight.Flight.WithValue(singleflight_test.contextKey, int)",
+			}
 			for _, c := range []context.Context{ctx, child} {
 				printed.Go(func() {
 					for range 3 {
-						if text := fmt.Sprint(c); !strings.HasPrefix(text, "singleflight.Flight(") {
-							t.Errorf("the context prints as %s", text)
+						if text := fmt.Sprint(c); text != want[c] {
+							t.Errorf("the context prints as %s, want %s", text, want[c])
 						}
 						runtime.Gosched()
 					}
@@ -647,7 +666,7 @@ func TestFlightTimeoutEndsOnlyTheContext(t *testing.T) {
 			inState(t, "before the deadline", j.ctx, nil)
 			joiner := joins.call(g, t.Context(), "key", newJob())
 			sleep(1)
-			inState(t, "at the deadline", j.ctx, context.DeadlineExceeded)
+			inState(t, "at the deadline", j.ctx, singleflight.ErrFlightTimeout)
 			leader.waits(t)
 			joiner.waits(t)
 			sleep(time.Hour)
@@ -663,7 +682,7 @@ func TestFlightTimeoutEndsOnlyTheContext(t *testing.T) {
 			leader.got(t, answer{Val: 7, Shared: true, Leader: true})
 			joiner.got(t, answer{Val: 7, Shared: true})
 			again.got(t, answer{Val: 7, Shared: true})
-			inState(t, "after the landing", j.ctx, context.DeadlineExceeded)
+			inState(t, "after the landing", j.ctx, singleflight.ErrFlightTimeout)
 			if deadline, ok := j.ctx.Deadline(); !ok || !deadline.Equal(start.Add(time.Minute)) {
 				t.Errorf("the landed flight's deadline: %v, %v", deadline.Sub(start), ok)
 			}
@@ -688,7 +707,7 @@ func TestFlightTimeoutCountsFromTheStart(t *testing.T) {
 		sleep(time.Minute - 1)
 		inState(t, "before the deadline", j.ctx, nil)
 		sleep(1)
-		inState(t, "at the deadline", j.ctx, context.DeadlineExceeded)
+		inState(t, "at the deadline", j.ctx, singleflight.ErrFlightTimeout)
 		j.returns(8)
 	})
 }
@@ -704,7 +723,7 @@ func TestFlightTimeoutKeepsAnAbandonedFlightItsDeadline(t *testing.T) {
 		sleep(time.Minute - 1)
 		inState(t, "before the deadline", j.ctx, nil)
 		sleep(1)
-		inState(t, "at the deadline", j.ctx, context.DeadlineExceeded)
+		inState(t, "at the deadline", j.ctx, singleflight.ErrFlightTimeout)
 		j.returns(8)
 	})
 }

@@ -125,7 +125,7 @@ func TestForeignContextsDetach(t *testing.T) {
 				}
 				end2(context.DeadlineExceeded)
 				joiner.got(t, late)
-				inState(t, "the abandoned flight's context", j.ctx, context.Canceled)
+				inState(t, "the abandoned flight's context", j.ctx, singleflight.ErrAbandoned)
 				leads.call(g, ctx1, "key", newJob()).got(t, answer{Err: errFlight}) // 12
 				j.returns(7)
 			})

@@ -593,15 +593,17 @@ func TestInFlightListsSuccessors(t *testing.T) {
 		lists(t, g, flight{Key: "key", State: singleflight.Cancelled, Since: start})
 		sleep(time.Second)
 		leads.call(g, t.Context(), "key", second)
+		since := time.Now()
 		sleep(time.Second)
 		joins.call(g, t.Context(), "key", newJob())
-		since := time.Now()
 		sleep(time.Second)
 		lists(t, g,
 			flight{Key: "key", State: singleflight.Cancelled, Since: start},
 			flight{Key: "key", Callers: 2, State: singleflight.Waiting, Since: since})
 		first.returns(1)
-		lists(t, g, flight{Key: "key", Callers: 2, State: singleflight.Running, Since: since})
+		began := time.Now()
+		sleep(time.Second)
+		lists(t, g, flight{Key: "key", Callers: 2, State: singleflight.Running, Since: began})
 		second.returns(2)
 		lists(t, g)
 	})
@@ -676,7 +678,8 @@ func TestInFlightTellsForgottenFlights(t *testing.T) {
 }
 
 func TestSinceIsWhenTheSecondCallerJoined(t *testing.T) {
-	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
+	// Of a flight that runs on its leader's goroutine.
+	eachPair(t, runningHere, ways, func(t *testing.T, leads, joins way) {
 		var g group
 		j := newJob()
 		leads.call(&g, t.Context(), "key", j)
@@ -693,7 +696,8 @@ func TestSinceIsWhenTheSecondCallerJoined(t *testing.T) {
 }
 
 func TestSinceIsWhenInFlightFirstListedIt(t *testing.T) {
-	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
+	// Of a flight that runs on its leader's goroutine.
+	eachPair(t, runningHere, ways, func(t *testing.T, leads, joins way) {
 		var g group
 		// The spares that a flight leaves behind have no age.
 		for range 2 {

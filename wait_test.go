@@ -133,7 +133,8 @@ func TestWaitReturnsAfterResultsAreSent(t *testing.T) {
 }
 
 func TestWaitThatBeginsWhileResultsAreSent(t *testing.T) {
-	// Clause 19: a flight whose Results aren't all sent hasn't landed.
+	// Clause 19: a flight whose Results aren't all sent hasn't landed. Clause 21: nor do Stats and InFlight lose it before;
+	// its key has left the table.
 	eachWay(t, []way{byDoChan, byDoChanContext}, func(t *testing.T, w way) {
 		copying := make(chan bool)
 		g := singleflight.New(singleflight.Options[string, int]{Clone: func(v int) int { <-copying; return v }})
@@ -149,9 +150,10 @@ func TestWaitThatBeginsWhileResultsAreSent(t *testing.T) {
 			}
 			j.returns(7)
 			first.waits(t)
-			if n := len(g.InFlight()); n != 0 {
-				t.Errorf("%d flights are in the table, want the key to have left it", n)
+			if n, m := len(g.InFlight()), g.Stats().InFlight; n != 1 || m != 1 {
+				t.Errorf("%d flights are listed and %d counted while their Results are being sent, want 1 and 1", n, m)
 			}
+			alone(t, g, "key")
 			waiter := byWait(g, t.Context())
 			waiter.waits(t)
 			copying <- true
@@ -449,7 +451,7 @@ func TestWaitKeepsNoFlight(t *testing.T) {
 		waiter := byWait(g, t.Context())
 		cancel()
 		synctest.Wait()
-		inState(t, "the abandoned flight's context", j.ctx, context.Canceled)
+		inState(t, "the abandoned flight's context", j.ctx, singleflight.ErrAbandoned)
 		ctx, cancel = context.WithCancel(t.Context())
 		dropped := newJob()
 		w.call(g, ctx, "key", dropped)
