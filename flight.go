@@ -129,6 +129,15 @@ func (g *Group[K, V]) arrive(key K, ctx context.Context) (f *flight[K, V], leads
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
+	if s.flights.Find(hash, key) == nil {
+		return s.lead(hash, key, ctx, from), true, nil, nil
+	}
+	return s.arrive(hash, key, ctx, from)
+}
+
+// arrive is the part of Group.arrive under the lock. What Group.arrive itself and
+// Do make short is that most keys are free.
+func (s *shard[K, V]) arrive(hash uint64, key K, ctx context.Context, from *waitfor.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
 	f = s.find(hash, key)
 	if f == nil {
 		return s.lead(hash, key, ctx, from), true, nil, nil

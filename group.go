@@ -86,7 +86,13 @@ type Group[K comparable, V any] struct {
 // If fn calls Do with its own key, it waits for itself forever;
 // [Group.DoContext] notices that.
 func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bool) {
-	f, leads, _, _ := g.arrive(key, nil)
+	hash := inflight.Hash(key)
+	s := g.shard(hash)
+	s.Lock()
+	if s.flights.Find(hash, key) == nil {
+		return s.lead(hash, key, nil, nil).flyHere(function[V]{plain: fn})
+	}
+	f, leads, _, _ := s.arrive(hash, key, nil, nil)
 	if leads {
 		return f.flyHere(function[V]{plain: fn})
 	}
