@@ -7,24 +7,20 @@ import (
 	"github.com/seed-737f55c4/singleflight/internal/waitfor"
 )
 
-// A flight is one execution of a function for a key. Its states, and what leads
-// from one to the next:
+// A flight is one execution of a function for a key. Its states:
 //
-//	          arrive                      land
-//	(no flight) ─────────────▶ running ────────────▶ landed
-//	   │                        │    ▲                  ▲
-//	   │ arrive, and the        │    │ the predecessor  │ land
-//	   │ predecessor is         │    │ lands            │
-//	   │ cancelled              ▼    │                  │
-//	   └────────▶ waiting ──────┼────┘              cancelled
-//	                 │          │ the last caller       ▲
-//	                 ▼          │ detaches, with        │
-//	              dropped       └ CancelAbandoned ──────┘
-//	     the last caller detaches
+//	        arrive                       land
+//	   ────────────────▶ running ───────────────────▶ landed
+//	                      ▲   │ abandon, if options      ▲
+//	the predecessor lands │   │ say CancelAbandoned      │ land
+//	        succeed       │   └────────▶ cancelled ──────┘
+//	   ────────────────▶ waiting ────────────────────▶ dropped
+//	                             abandon
 //
-// Without CancelAbandoned a running flight that its last caller has left stays
-// as it is, and can be joined again. A flight that was forgotten goes through
-// the same states; it just isn't found by its key any more.
+// To abandon is what the last caller does that detaches. Without CancelAbandoned
+// a running flight that is abandoned runs on, and can be joined again. One whose
+// panic can't be delivered stays as it is until that has ended the process. One
+// that was forgotten goes through the same states, and isn't found by its key.
 //
 // All transitions are made under the lock of the flight's shard, which guards
 // every field where nothing else is said. These hold whenever it is free:
@@ -94,13 +90,6 @@ type gathering[K comparable, V any] struct {
 	turn        chan struct{} // closed when a successor may run, for the leader that runs it
 }
 
-// A function is what the leader wants done: plain for Do and DoChan, bound to
-// the flight's context for the others.
-type function[V any] struct {
-	plain func() (V, error)
-	bound func(context.Context) (V, error)
-}
-
 // A handout is where a flight leaves its outcome for blocking callers.
 type handout[V any] struct {
 	done    chan struct{}
@@ -129,17 +118,18 @@ func (g *Group[K, V]) arrive(key K, ctx context.Context) (f *flight[K, V], leads
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	if s.flights.Find(hash, key) == nil {
+	f = s.flights.Find(hash, key)
+	if f == nil {
 		return s.lead(hash, key, ctx, from), true, nil, nil
 	}
-	return s.arrive(hash, key, ctx, from)
+	return f.arrive(hash, key, ctx, from)
 }
 
-// arrive is the part of Group.arrive under the lock. What Group.arrive itself and
-// Do make short is that most keys are free.
-func (s *shard[K, V]) arrive(hash uint64, key K, ctx context.Context, from *waitfor.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
-	f = s.find(hash, key)
-	if f == nil {
+// arrive is Group.arrive, under the lock, for a key that was found to be f's.
+func (f *flight[K, V]) arrive(hash uint64, key K, ctx context.Context, from *waitfor.Context) (_ *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
+	s := f.shard
+	if f.overdue() {
+		f.forget()
 		return s.lead(hash, key, ctx, from), true, nil, nil
 	}
 	f, leads, edge, ok := f.admit(ctx, from, nil)
@@ -175,9 +165,9 @@ func (f *flight[K, V]) admit(ctx context.Context, from *waitfor.Context, graph *
 	return f, false, edge, true
 }
 
-// arriveSlow is arrive for a call from inside a flight where the graph of who
-// waits for whom must be searched. Nobody's lock is held meanwhile, so the
-// search is about the flight that the call would wait for when it began.
+// arriveSlow is arrive for a call for which the graph of who waits for whom must
+// be searched, or is locked. The search is under the graph's lock alone, so it is
+// for the flight that the call would have waited for when it began.
 func (s *shard[K, V]) arriveSlow(hash uint64, key K, ctx context.Context, from *waitfor.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
 	graph := waitfor.Lock()
 	defer graph.Unlock()
@@ -207,11 +197,10 @@ func (s *shard[K, V]) arriveSlow(hash uint64, key K, ctx context.Context, from *
 	}
 }
 
-// find returns the flight that a call of the key finds, or nil. One that the
-// options call too old is forgotten.
+// find returns the flight of a key, or nil. One that is overdue it forgets.
 func (s *shard[K, V]) find(hash uint64, key K) *flight[K, V] {
 	f := s.flights.Find(hash, key)
-	if f != nil && s.hooked && f.overdue() {
+	if f != nil && f.overdue() {
 		f.forget()
 		return nil
 	}
@@ -309,8 +298,10 @@ func (f *flight[K, V]) successor() *flight[K, V] {
 // overdue reports whether the next call of its key forgets the flight, because
 // its function has run for too long.
 func (f *flight[K, V]) overdue() bool {
-	after := f.shard.group.Options.ForgetAfter
-	return after > 0 && f.crowd.began && now()-f.since > moment(after)
+	if !f.shard.hooked || f.crowd == nil || !f.crowd.began {
+		return false
+	}
+	return now()-f.since > moment(f.shard.group.Options.ForgetAfter)
 }
 
 // forget makes the next call of its key start anew, beside the flight and its
@@ -322,126 +313,6 @@ func (f *flight[K, V]) forget() {
 			f.context.Forget()
 		}
 	}
-}
-
-// flyHere runs the flight's function on the goroutine of its leader, when its
-// turn has come. It lets go of the lock.
-func (f *flight[K, V]) flyHere(fn function[V]) (v V, err error, shared bool) {
-	s := f.shard
-	var turn chan struct{}
-	if f.waits() {
-		turn = make(chan struct{})
-		f.crowd.turn = turn
-	}
-	s.Unlock()
-	if turn != nil {
-		<-turn
-	}
-	var o outcome[V]
-	f.fly(fn, false, &o)
-	if o.ending == returned && !o.shared {
-		return o.val, o.err, false
-	}
-	return s.group.result(&o)
-}
-
-// begin lets a flight begin that the caller leads and that runs on a goroutine
-// of its own, or calls the hook for a caller that joined. It lets go of the
-// lock. l is empty for a blocking caller, and h nil for a channel caller.
-func (c *call[K, V]) begin(ctx context.Context, fn function[V], l listener[K, V], h *handout[V]) {
-	if c.leads {
-		c.crowd.flight.flyApart(fn)
-		return
-	}
-	c.crowd.shard.Unlock()
-	if c.trace != nil {
-		c.traceJoin(ctx, l, h)
-	}
-}
-
-// flyApart runs the flight's function on a goroutine of its own, when its turn
-// has come. It lets go of the lock.
-func (f *flight[K, V]) flyApart(fn function[V]) {
-	c := f.crowd
-	c.fn = fn
-	if c.start == nil {
-		c.start = c.run
-	}
-	f.since = now()
-	waits, start := c.predecessor != nil, c.start
-	f.shard.Unlock()
-	if !waits {
-		go start()
-	}
-}
-
-func (c *crowd[K, V]) run() {
-	f, fn := c.flight, c.fn
-	c.fn = function[V]{}
-	var o outcome[V]
-	f.fly(fn, true, &o)
-}
-
-// depart lets a successor run.
-func (f *flight[K, V]) depart() {
-	if turn := f.crowd.turn; turn != nil {
-		close(turn)
-	} else {
-		go f.crowd.start()
-	}
-}
-
-// fly runs the flight's function on this goroutine and lands it. apart says that
-// the goroutine isn't the leader's. A panic goes on if the leader runs it and the
-// options don't say otherwise; if the function calls runtime.Goexit, fly doesn't
-// return.
-func (f *flight[K, V]) fly(fn function[V], apart bool, o *outcome[V]) {
-	o.ending = exited
-	defer func() {
-		if o.ending == returned {
-			return
-		}
-		o.fail(recover())
-		if !apart && o.ending == panicked && !f.shard.group.Options.Recover {
-			defer panic(o.err) // whatever a hook does
-		}
-		f.land(o)
-	}()
-	switch {
-	case f.shard.hooked:
-		o.val, o.err = f.call(fn)
-	case fn.bound != nil:
-		o.val, o.err = fn.bound(f.context)
-	default:
-		o.val, o.err = fn.plain()
-	}
-	o.ending = returned
-	f.land(o)
-}
-
-// call calls the function of a flight with hooks or a time limit.
-func (f *flight[K, V]) call(fn function[V]) (V, error) {
-	opts := &f.shard.group.Options
-	ctx := context.Background()
-	bound := f.context != nil && f.context.Leader != nil // fn may be nil
-	if bound {
-		if opts.FlightTimeout > 0 {
-			f.context.SetTimeout(opts.FlightTimeout, ErrFlightTimeout, opts.CancelAbandoned)
-		}
-		ctx = f.context
-	}
-	if opts.Trace != nil {
-		ctx = f.crowd.trace.started(ctx)
-	}
-	if opts.ForgetAfter > 0 {
-		f.shard.Lock()
-		f.since, f.crowd.began = now(), true
-		f.shard.Unlock()
-	}
-	if bound {
-		return fn.bound(ctx)
-	}
-	return fn.plain()
 }
 
 // land ends a flight. Its key leaves the table and its successor takes its place

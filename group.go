@@ -89,10 +89,11 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
 	s.Lock()
-	if s.flights.Find(hash, key) == nil {
+	f := s.flights.Find(hash, key)
+	if f == nil {
 		return s.lead(hash, key, nil, nil).flyHere(function[V]{plain: fn})
 	}
-	f, leads, _, _ := s.arrive(hash, key, nil, nil)
+	f, leads, _, _ := f.arrive(hash, key, nil, nil)
 	if leads {
 		return f.flyHere(function[V]{plain: fn})
 	}
