@@ -30,12 +30,12 @@ var (
 // stuck is at the top. It says how many more there are. An age is counted from
 // [singleflight.Flight].Since, so the flight is at least that old. Keys are
 // shortened to a hundred characters, and quoted as Go does if they hold what
-// can't be seen. The page asks for itself again every second; it loads nothing
-// from elsewhere.
+// can't be seen, as the names of groups are. The page asks for itself again
+// every second; it loads nothing from elsewhere.
 //
-// With ?format=json the answer is this object, with the same flights and keys.
-// Times are in RFC 3339, ages in seconds, and the dedup ratio of a group
-// without calls is 0:
+// With ?format=json the answer is this object, with the same flights and keys;
+// the names are as they were registered. Times are in RFC 3339, ages in seconds,
+// and the dedup ratio of a group without calls is 0:
 //
 //	{
 //	  "time": "2026-01-02T15:04:05.678Z",
@@ -106,6 +106,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"urgency":  urgency,
 	"inFlight": inFlight,
 	"lower":    strings.ToLower,
+	"legible":  legible,
 }).Parse(pageHTML))
 
 // number writes a counter with its thousands apart.

@@ -137,12 +137,50 @@ func TestPageShowsGroupsInTheOrderOfTheirNames(t *testing.T) {
 	for _, name := range []string{"b", "c", "", "a"} {
 		register(r, name, new(singleflight.Group[int, int]), nil)
 	}
-	var got []string
-	for _, m := range regexp.MustCompile(`<h2>(.*)</h2>`).FindAllStringSubmatch(pageOf(t, r), -1) {
-		got = append(got, m[1])
-	}
-	if diff := cmp.Diff([]string{"", "a", "b", "c"}, got); diff != "" {
+	if diff := cmp.Diff([]string{`""`, "a", "b", "c"}, headings(pageOf(t, r))); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)
+	}
+}
+
+// headings returns the names of the groups on a page, as they are to be seen.
+func headings(page string) (names []string) {
+	for _, m := range regexp.MustCompile(`(?s)<section aria-label="([^"]*)">\n<h2>(.*?)</h2>`).FindAllStringSubmatch(page, -1) {
+		name := html.UnescapeString(m[2])
+		if label := html.UnescapeString(m[1]); label != name {
+			name += ", labelled " + label
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Programs find a group by the name that it was registered with.
+func TestNamesAreLegible(t *testing.T) {
+	long := strings.Repeat("long ", 50) + "name"
+	for name, want := range map[string]string{
+		"users":                "users",
+		"größe/日本":             "größe/日本",
+		long:                   long,
+		"\x00\x1b[31m":         `"\x00\x1b[31m"`,
+		"line\nbreak":          `"line\nbreak"`,
+		"bad \xff utf-8":       `"bad \xff utf-8"`,
+		"u\u202esresu\u202c":   `"u\u202esresu\u202c"`,
+		"\u2066isolated\u2069": `"\u2066isolated\u2069"`,
+		"zero\u200bwide":       `"zero\u200bwide"`,
+		" users":               `" users"`,
+	} {
+		r := new(registry)
+		register(r, name, new(singleflight.Group[int, int]), nil)
+		if diff := cmp.Diff([]string{want}, headings(pageOf(t, r))); diff != "" {
+			t.Errorf("%q on the page (-want +got):\n%s", name, diff)
+		}
+		var v view
+		if err := json.Unmarshal(get(r, "GET", "/?format=json").Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Groups[0].Name; got != strings.ToValidUTF8(name, "\uFFFD") {
+			t.Errorf("%q is %q in JSON", name, got)
+		}
 	}
 }
 
@@ -212,7 +250,7 @@ func TestKeysAreLegible(t *testing.T) {
 		long:                        strings.Repeat("x", 60) + strings.Repeat("ü", 6) + "…" + strings.Repeat("ü", 26) + "the end",
 		strings.Repeat("\xff", 300): `"` + strings.Repeat(`\xff`, 66) + "…" + strings.Repeat(`\xff`, 33) + `"`,
 	} {
-		if got := legible(key); got != want {
+		if got := legible(shortened(key)); got != want {
 			t.Errorf("%.40q…: got %s, want %s", key, got, want)
 		}
 	}

@@ -104,7 +104,7 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 		oldest = make([]flight, len(shown))
 		for i, f := range shown {
 			oldest[i] = flight{
-				Key:       legible(formatted(f.Key, format)),
+				Key:       legible(shortened(formatted(f.Key, format))),
 				Callers:   f.Callers,
 				State:     f.State.String(),
 				Forgotten: f.Forgotten,
@@ -177,11 +177,10 @@ func formatted[K comparable](key K, format func(K) string) (text string) {
 	return format(key)
 }
 
-// legible returns a text in a form that shows what it is: shortened in the
-// middle, since the ends tell more, and quoted if it is empty, or if it has
-// something in it that can't be seen, or that would change what is around it.
+// legible returns a text in a form that shows what it is: quoted if it is empty,
+// or if it has something in it that can't be seen, or that would change what is
+// around it.
 func legible(text string) string {
-	text = shortened(text)
 	visible := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
 	if text == "" || text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
 		return strconv.Quote(text)
@@ -189,6 +188,8 @@ func legible(text string) string {
 	return text
 }
 
+// shortened returns a text of maxKey characters at most. It takes the rest out
+// of the middle, since the ends tell more.
 func shortened(text string) string {
 	const (
 		head = maxKey * 2 / 3
