@@ -116,6 +116,14 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 	}}
 }
 
+func (r *registry) unregister(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.readers[name]
+	delete(r.readers, name)
+	return ok
+}
+
 // sorted returns the readers in the order of their names.
 func (r *registry) sorted() []reader {
 	r.mu.Lock()
