@@ -20,7 +20,8 @@
 //
 // All have the label group, the name that the group was registered under;
 // singleflight_in_flight has the label state besides, which is running,
-// waiting, abandoned or cancelled. Keys are shown nowhere.
+// waiting, abandoned or cancelled; and, if there is a flight in a state that this
+// version of the package doesn't know, unknown. Keys are shown nowhere.
 //
 // A flight is known from when a second caller joined it, or from when the
 // flights were first listed while it was in the air, whichever came first; each
@@ -102,13 +103,18 @@ var states = [...]string{
 // air is what a group has in the air.
 type air struct {
 	flights [len(states)]int // by state
+	unknown int              // in other states
 	oldest  time.Duration
 }
 
 // observe sums flights up, of which the longest known comes first.
 func observe[K comparable](flights []singleflight.Flight[K]) (a air) {
 	for i := range flights {
-		a.flights[flights[i].State]++
+		if state := flights[i].State; 0 <= state && int(state) < len(states) {
+			a.flights[state]++
+		} else {
+			a.unknown++
+		}
 	}
 	if len(flights) > 0 {
 		a.oldest = max(0, time.Since(flights[0].Since))
@@ -166,6 +172,9 @@ func (s source) collect(name string, metrics chan<- prometheus.Metric) {
 	}
 	for state, flights := range air.flights {
 		metrics <- prometheus.MustNewConstMetric(inFlight, prometheus.GaugeValue, float64(flights), name, states[state])
+	}
+	if air.unknown > 0 {
+		metrics <- prometheus.MustNewConstMetric(inFlight, prometheus.GaugeValue, float64(air.unknown), name, "unknown")
 	}
 	metrics <- prometheus.MustNewConstMetric(oldestAge, prometheus.GaugeValue, air.oldest.Seconds(), name)
 }

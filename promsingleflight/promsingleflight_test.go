@@ -142,6 +142,32 @@ func TestEveryStateHasAName(t *testing.T) {
 	}
 }
 
+// A found group is as it was found.
+type found []singleflight.Flight[string]
+
+func (f found) Stats() singleflight.Stats { return singleflight.Stats{InFlight: len(f)} }
+
+func (f found) InFlight() []singleflight.Flight[string] { return f }
+
+// The library may be newer than this package.
+func TestUnknownStates(t *testing.T) {
+	unknown := singleflight.FlightState(len(states))
+	var c Collector
+	Register(&c, "users", found{{State: unknown}, {State: singleflight.Waiting}, {State: unknown + 1000}, {State: -1}})
+	err := testutil.CollectAndCompare(&c, strings.NewReader(`
+# HELP singleflight_in_flight Flights in the air, by state.
+# TYPE singleflight_in_flight gauge
+singleflight_in_flight{group="users",state="abandoned"} 0
+singleflight_in_flight{group="users",state="cancelled"} 0
+singleflight_in_flight{group="users",state="running"} 0
+singleflight_in_flight{group="users",state="unknown"} 3
+singleflight_in_flight{group="users",state="waiting"} 1
+`), "singleflight_in_flight")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGroupsOfAnyKind(t *testing.T) {
 	var c Collector
 	Register(&c, "strings", new(singleflight.Group[string, int]))
