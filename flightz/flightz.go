@@ -15,6 +15,8 @@
 package flightz
 
 import (
+	"iter"
+
 	"github.com/seed-737f55c4/singleflight"
 )
 
@@ -24,7 +26,7 @@ import (
 // group, panics. The group is kept until [Unregister] is called.
 func Register[K comparable](name string, g interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }) {
 	register(&registered, name, g, nil)
 }
@@ -35,7 +37,7 @@ func Register[K comparable](name string, g interface {
 // [fmt.Sprint].
 func RegisterFunc[K comparable](name string, g interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }, format func(K) string) {
 	register(&registered, name, g, format)
 }

@@ -28,7 +28,9 @@ var (
 // Of each group it shows the counters, the dedup ratio, which is Joined /
 // Calls, and up to a hundred flights in the air, longest known first: what is
 // stuck is at the top. It says how many more there are. An age is counted from
-// [singleflight.Flight].Since, so the flight is at least that old. Keys are
+// [singleflight.Flight].Since, so a flight that runs on its leader's goroutine
+// is at least that old, and may be older. A look takes memory for what is shown,
+// and holds up calls no longer than [singleflight.Group.Flights] does. Keys are
 // shortened to a hundred characters, and quoted as Go does if they hold what
 // can't be seen, as the names of groups are. The page asks for itself again
 // every second; it loads nothing from elsewhere.

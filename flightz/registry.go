@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -79,7 +80,7 @@ type flight struct {
 // An inspected is a group to be registered.
 type inspected[K comparable] interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }
 
 func register[K comparable](r *registry, name string, g inspected[K], format func(K) string) {
@@ -98,9 +99,8 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 		r.readers = make(map[string]reader)
 	}
 	r.readers[name] = reader{name, g.Stats, func() (oldest []flight, more int) {
-		list := g.InFlight()
+		shown, more := longestKnown(g.Flights())
 		now := time.Now()
-		shown := list[:min(len(list), maxFlights)]
 		oldest = make([]flight, len(shown))
 		for i, f := range shown {
 			oldest[i] = flight{
@@ -112,8 +112,28 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 				Age:       max(0, now.Sub(f.Since).Seconds()),
 			}
 		}
-		return oldest, len(list) - len(shown)
+		return oldest, more
 	}}
+}
+
+// longestKnown returns the maxFlights flights that are known for longest, in this
+// order, and how many more there are. It keeps no others meanwhile.
+func longestKnown[K comparable](flights iter.Seq[singleflight.Flight[K]]) (longest []singleflight.Flight[K], more int) {
+	for f := range flights {
+		if len(longest) == maxFlights {
+			more++
+			if last := len(longest) - 1; f.Since.Before(longest[last].Since) {
+				longest = longest[:last]
+			} else {
+				continue
+			}
+		}
+		i, _ := slices.BinarySearchFunc(longest, f, func(a, b singleflight.Flight[K]) int {
+			return cmp.Or(a.Since.Compare(b.Since), -1) // behind those that are as old
+		})
+		longest = slices.Insert(longest, i, f)
+	}
+	return longest, more
 }
 
 func (r *registry) unregister(name string) bool {
