@@ -2,8 +2,11 @@ package singleflight
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
+
+	"github.com/seed-737f55c4/singleflight/internal/inflight"
 )
 
 // Stats are a group's counters since its first call. They are exact when no
@@ -56,12 +59,13 @@ func (s *shard[K, V]) addTo(stats *Stats) {
 	stats.InFlight += s.flights.Len() + int(c.waiting)
 }
 
-// A Flight is a flight in the air, as [Group.InFlight] found it.
+// A Flight is a flight in the air, as [Group.InFlight] or [Group.Flights] found
+// it.
 type Flight[K comparable] struct {
 	Key       K
 	Callers   int         // on the flight now
 	State     FlightState // Running, Waiting, Abandoned or Cancelled
-	Forgotten bool        // by Forget or ForgetUnshared
+	Forgotten bool        // by whichever means
 	Since     time.Time   // when a second caller joined it or InFlight first listed it, whichever came first: it is at least this old
 }
 
@@ -85,29 +89,60 @@ func (s FlightState) String() string {
 	return flightStates[s]
 }
 
-// InFlight returns the flights in the air, longest known first. It takes time
-// for each of them, and holds up calls meanwhile, but no longer than it takes
-// to copy. Their times are of the wall clock alone, so that setting it changes
-// how old they seem.
+// InFlight returns the flights in the air, longest known first. It is a sorted
+// list of [Group.Flights], which says what is in it; who needs no list of them all
+// better uses that.
 func (g *Group[K, V]) InFlight() []Flight[K] {
-	var list []Flight[K]
-	for _, s := range g.parts() {
-		s.Lock()
-		clock, moment := time.Now(), now()        // not before the lock: a flight must not be older than it is
-		list = slices.Grow(list, s.flights.Len()) // successors are few
-		for f := range s.flights.All() {
-			forgotten := f.forgotten()
-			for ; f != nil; f = f.successor() {
-				if f.since == 0 {
-					f.since = moment // a stamp for every flight would cost more than an unshared Do
-				}
-				list = append(list, Flight[K]{f.Key(), f.callers(), f.state(), forgotten, clock.Add(time.Duration(f.since - moment))})
-			}
-		}
-		s.Unlock()
-	}
+	list := slices.Grow([]Flight[K](nil), g.Stats().InFlight)
+	list = slices.AppendSeq(list, g.Flights())
 	slices.SortStableFunc(list, func(a, b Flight[K]) int { return a.Since.Compare(b.Since) })
 	return list
+}
+
+// Flights returns an iterator over the flights in the air, in no order, each as
+// it was shortly before the loop gets it. It takes memory for a constant number
+// of flights, and holds up calls for no longer than it takes to copy so many. The
+// body of the loop runs under no lock: it may call the group, and leave the loop.
+//
+// A flight that is in the air, and not forgotten, from the beginning of the loop
+// to its end is in it exactly once; so is a successor that waits, or begins to
+// run meanwhile. A flight that takes off or lands meanwhile may be in it, once,
+// and one that is forgotten may be in it twice, or be missed. Each loop looks at
+// the group anew. It comes to its end unless flights take off, for as long as it
+// takes, faster than it gets them.
+func (g *Group[K, V]) Flights() iter.Seq[Flight[K]] {
+	return func(yield func(Flight[K]) bool) {
+		var chunk []Flight[K]
+		for _, s := range g.parts() {
+			for place, more := inflight.Place(0), true; more; {
+				chunk, place, more = s.listed(chunk[:0], place)
+				for _, f := range chunk {
+					if !yield(f) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// listed appends the flights of the shard that one Scan from a place on finds,
+// and their successors, to list. It returns where the next is to go on, and
+// whether there is more.
+func (s *shard[K, V]) listed(list []Flight[K], place inflight.Place) ([]Flight[K], inflight.Place, bool) {
+	s.Lock()
+	defer s.Unlock()
+	clock, moment := time.Now(), now() // not before the lock: a flight must not be older than it is
+	place, more := s.flights.Scan(place, func(f *flight[K, V]) {
+		forgotten := f.forgotten()
+		for ; f != nil; f = f.successor() {
+			if f.since == 0 {
+				f.since = moment // a stamp for every flight would cost more than an unshared Do
+			}
+			list = append(list, Flight[K]{f.Key(), f.callers(), f.state(), forgotten, clock.Add(time.Duration(f.since - moment))})
+		}
+	})
+	return list, place, more
 }
 
 // callers returns how many callers are on the flight now.

@@ -15,19 +15,18 @@
 package flightz
 
 import (
+	"iter"
+
 	"github.com/seed-737f55c4/singleflight"
 )
 
 // Register puts a group on the page under a name. Any
 // *singleflight.Group[K, V] will do. Keys are shown as [fmt.Sprint] formats
 // them. Names are listed in their order; one that is already taken, and a nil
-// group, panics.
-//
-// There is no way back: Register is for groups that live as long as the
-// program.
+// group, panics. The group is kept until [Unregister] is called.
 func Register[K comparable](name string, g interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }) {
 	register(&registered, name, g, nil)
 }
@@ -38,10 +37,15 @@ func Register[K comparable](name string, g interface {
 // [fmt.Sprint].
 func RegisterFunc[K comparable](name string, g interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }, format func(K) string) {
 	register(&registered, name, g, format)
 }
+
+// Unregister takes the group with the given name off the page, and reports
+// whether there was one. The name is free again. An answer that is under way may
+// still show the group.
+func Unregister(name string) bool { return registered.unregister(name) }
 
 // A Var has the counters of all registered groups as an expvar.Var:
 //

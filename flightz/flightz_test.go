@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/seed-737f55c4/singleflight"
@@ -16,8 +18,8 @@ import (
 
 var names atomic.Int32
 
-// unused returns a name that is not registered yet. There is no way to take a
-// group back, and a test may run more than once.
+// unused returns a name that is not registered yet: a test may run more than
+// once.
 func unused(t *testing.T) string { return fmt.Sprintf("%s %d", t.Name(), names.Add(1)) }
 
 // panicOf returns what f panics with.
@@ -60,6 +62,53 @@ func TestRegisterRefusesANilGroup(t *testing.T) {
 		}
 	}
 	Register(name, new(singleflight.Group[string, int]))
+}
+
+func TestUnregister(t *testing.T) {
+	name, other := unused(t), unused(t)
+	if Unregister(name) {
+		t.Error("a name that was never registered was unregistered")
+	}
+	shown := func(name string) bool {
+		answer := httptest.NewRecorder()
+		Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/debug/flights", nil))
+		onPage := strings.Contains(answer.Body.String(), "<h2>"+name+"</h2>")
+		if inVar := strings.Contains(Var{}.String(), `"`+name+`"`); inVar != onPage {
+			t.Errorf("%s on the page: %v, in Var: %v", name, onPage, inVar)
+		}
+		return onPage
+	}
+	Register(name, new(singleflight.Group[string, int]))
+	Register(other, new(singleflight.Group[string, int]))
+	if !Unregister(name) || Unregister(name) {
+		t.Error("a name must be there once")
+	}
+	if shown(name) || !shown(other) {
+		t.Error("another group was taken off the page")
+	}
+	RegisterFunc(name, new(singleflight.Group[int, int]), nil)
+	if !shown(name) {
+		t.Error("the name isn't free again")
+	}
+	Unregister(name)
+	Unregister(other)
+}
+
+// A group that was taken off the page isn't kept.
+func TestUnregisterLetsGo(t *testing.T) {
+	name := unused(t)
+	gone := func() weak.Pointer[singleflight.Group[string, int]] {
+		g := new(singleflight.Group[string, int])
+		Register(name, g)
+		return weak.Make(g)
+	}()
+	Unregister(name)
+	for range 20 {
+		if runtime.GC(); gone.Value() == nil {
+			return
+		}
+	}
+	t.Error("the group is kept")
 }
 
 func TestHandlerShowsWhatIsRegistered(t *testing.T) {

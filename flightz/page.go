@@ -28,14 +28,16 @@ var (
 // Of each group it shows the counters, the dedup ratio, which is Joined /
 // Calls, and up to a hundred flights in the air, longest known first: what is
 // stuck is at the top. It says how many more there are. An age is counted from
-// [singleflight.Flight].Since, so the flight is at least that old. Keys are
+// [singleflight.Flight].Since, so a flight that runs on its leader's goroutine
+// is at least that old, and may be older. A look takes memory for what is shown,
+// and holds up calls no longer than [singleflight.Group.Flights] does. Keys are
 // shortened to a hundred characters, and quoted as Go does if they hold what
-// can't be seen. The page asks for itself again every second; it loads nothing
-// from elsewhere.
+// can't be seen, as the names of groups are. The page asks for itself again
+// every second; it loads nothing from elsewhere.
 //
-// With ?format=json the answer is this object, with the same flights and keys.
-// Times are in RFC 3339, ages in seconds, and the dedup ratio of a group
-// without calls is 0:
+// With ?format=json the answer is this object, with the same flights and keys;
+// the names are as they were registered. Times are in RFC 3339, ages in seconds,
+// and the dedup ratio of a group without calls is 0:
 //
 //	{
 //	  "time": "2026-01-02T15:04:05.678Z",
@@ -106,6 +108,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"urgency":  urgency,
 	"inFlight": inFlight,
 	"lower":    strings.ToLower,
+	"legible":  legible,
 }).Parse(pageHTML))
 
 // number writes a counter with its thousands apart.

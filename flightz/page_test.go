@@ -5,8 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"html"
+	"iter"
+	"math/rand/v2"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/seed-737f55c4/singleflight"
 )
 
@@ -137,12 +142,50 @@ func TestPageShowsGroupsInTheOrderOfTheirNames(t *testing.T) {
 	for _, name := range []string{"b", "c", "", "a"} {
 		register(r, name, new(singleflight.Group[int, int]), nil)
 	}
-	var got []string
-	for _, m := range regexp.MustCompile(`<h2>(.*)</h2>`).FindAllStringSubmatch(pageOf(t, r), -1) {
-		got = append(got, m[1])
-	}
-	if diff := cmp.Diff([]string{"", "a", "b", "c"}, got); diff != "" {
+	if diff := cmp.Diff([]string{`""`, "a", "b", "c"}, headings(pageOf(t, r))); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)
+	}
+}
+
+// headings returns the names of the groups on a page, as they are to be seen.
+func headings(page string) (names []string) {
+	for _, m := range regexp.MustCompile(`(?s)<section aria-label="([^"]*)">\n<h2>(.*?)</h2>`).FindAllStringSubmatch(page, -1) {
+		name := html.UnescapeString(m[2])
+		if label := html.UnescapeString(m[1]); label != name {
+			name += ", labelled " + label
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Programs find a group by the name that it was registered with.
+func TestNamesAreLegible(t *testing.T) {
+	long := strings.Repeat("long ", 50) + "name"
+	for name, want := range map[string]string{
+		"users":                "users",
+		"größe/日本":             "größe/日本",
+		long:                   long,
+		"\x00\x1b[31m":         `"\x00\x1b[31m"`,
+		"line\nbreak":          `"line\nbreak"`,
+		"bad \xff utf-8":       `"bad \xff utf-8"`,
+		"u\u202esresu\u202c":   `"u\u202esresu\u202c"`,
+		"\u2066isolated\u2069": `"\u2066isolated\u2069"`,
+		"zero\u200bwide":       `"zero\u200bwide"`,
+		" users":               `" users"`,
+	} {
+		r := new(registry)
+		register(r, name, new(singleflight.Group[int, int]), nil)
+		if diff := cmp.Diff([]string{want}, headings(pageOf(t, r))); diff != "" {
+			t.Errorf("%q on the page (-want +got):\n%s", name, diff)
+		}
+		var v view
+		if err := json.Unmarshal(get(r, "GET", "/?format=json").Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Groups[0].Name; got != strings.ToValidUTF8(name, "\uFFFD") {
+			t.Errorf("%q is %q in JSON", name, got)
+		}
 	}
 }
 
@@ -212,7 +255,7 @@ func TestKeysAreLegible(t *testing.T) {
 		long:                        strings.Repeat("x", 60) + strings.Repeat("ü", 6) + "…" + strings.Repeat("ü", 26) + "the end",
 		strings.Repeat("\xff", 300): `"` + strings.Repeat(`\xff`, 66) + "…" + strings.Repeat(`\xff`, 33) + `"`,
 	} {
-		if got := legible(key); got != want {
+		if got := legible(shortened(key)); got != want {
 			t.Errorf("%.40q…: got %s, want %s", key, got, want)
 		}
 	}
@@ -390,6 +433,46 @@ func TestPageOfThousandsOfFlights(t *testing.T) {
 	})
 }
 
+func TestLongestKnownFlights(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	start := time.Now()
+	for _, n := range []int{0, 1, 99, 100, 101, 1000} {
+		for _, ages := range []int{1, 10, 1_000_000} {
+			flights := make([]singleflight.Flight[int], n)
+			for i := range flights {
+				flights[i] = singleflight.Flight[int]{Key: i, Since: start.Add(time.Duration(random.IntN(ages)))}
+			}
+			got, more := longestKnown(slices.Values(flights))
+			slices.SortStableFunc(flights, func(a, b singleflight.Flight[int]) int { return a.Since.Compare(b.Since) })
+			if diff := cmp.Diff(flights[:min(n, 100)], got, cmpopts.EquateEmpty()); diff != "" || more != max(0, n-100) {
+				t.Errorf("of %d flights of %d ages, and %d more (-want +got):\n%s", n, ages, more, diff)
+			}
+		}
+	}
+}
+
+// A look takes memory for what it shows, however many flights there are.
+func TestLookTakesLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g singleflight.Group[int, int]
+		r := new(registry)
+		register(r, "burst", &g, nil)
+		end := make(chan bool)
+		for key := range 5000 {
+			g.DoChan(key, func() (int, error) { <-end; return 0, nil })
+		}
+		synctest.Wait()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		v := r.look()
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 100_000 || v.Groups[0].More != 4900 {
+			t.Errorf("a look at 100 flights and %d more took %d bytes", v.Groups[0].More, took)
+		}
+		close(end)
+	})
+}
+
 // A stuckGroup can't be read.
 type stuckGroup struct{ asked, release chan bool }
 
@@ -399,7 +482,9 @@ func (g stuckGroup) Stats() singleflight.Stats {
 	return singleflight.Stats{}
 }
 
-func (g stuckGroup) InFlight() []singleflight.Flight[string] { return nil }
+func (g stuckGroup) Flights() iter.Seq[singleflight.Flight[string]] {
+	return func(func(singleflight.Flight[string]) bool) {}
+}
 
 func TestNothingOfTheUsersRunsUnderALock(t *testing.T) {
 	r := new(registry)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -79,7 +80,7 @@ type flight struct {
 // An inspected is a group to be registered.
 type inspected[K comparable] interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }
 
 func register[K comparable](r *registry, name string, g inspected[K], format func(K) string) {
@@ -98,13 +99,12 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 		r.readers = make(map[string]reader)
 	}
 	r.readers[name] = reader{name, g.Stats, func() (oldest []flight, more int) {
-		list := g.InFlight()
+		shown, more := longestKnown(g.Flights())
 		now := time.Now()
-		shown := list[:min(len(list), maxFlights)]
 		oldest = make([]flight, len(shown))
 		for i, f := range shown {
 			oldest[i] = flight{
-				Key:       legible(formatted(f.Key, format)),
+				Key:       legible(shortened(formatted(f.Key, format))),
 				Callers:   f.Callers,
 				State:     f.State.String(),
 				Forgotten: f.Forgotten,
@@ -112,8 +112,36 @@ func register[K comparable](r *registry, name string, g inspected[K], format fun
 				Age:       max(0, now.Sub(f.Since).Seconds()),
 			}
 		}
-		return oldest, len(list) - len(shown)
+		return oldest, more
 	}}
+}
+
+// longestKnown returns the maxFlights flights that are known for longest, in this
+// order, and how many more there are. It keeps no others meanwhile.
+func longestKnown[K comparable](flights iter.Seq[singleflight.Flight[K]]) (longest []singleflight.Flight[K], more int) {
+	for f := range flights {
+		if len(longest) == maxFlights {
+			more++
+			if last := len(longest) - 1; f.Since.Before(longest[last].Since) {
+				longest = longest[:last]
+			} else {
+				continue
+			}
+		}
+		i, _ := slices.BinarySearchFunc(longest, f, func(a, b singleflight.Flight[K]) int {
+			return cmp.Or(a.Since.Compare(b.Since), -1) // behind those that are as old
+		})
+		longest = slices.Insert(longest, i, f)
+	}
+	return longest, more
+}
+
+func (r *registry) unregister(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.readers[name]
+	delete(r.readers, name)
+	return ok
 }
 
 // sorted returns the readers in the order of their names.
@@ -177,11 +205,10 @@ func formatted[K comparable](key K, format func(K) string) (text string) {
 	return format(key)
 }
 
-// legible returns a text in a form that shows what it is: shortened in the
-// middle, since the ends tell more, and quoted if it is empty, or if it has
-// something in it that can't be seen, or that would change what is around it.
+// legible returns a text in a form that shows what it is: quoted if it is empty,
+// or if it has something in it that can't be seen, or that would change what is
+// around it.
 func legible(text string) string {
-	text = shortened(text)
 	visible := func(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }
 	if text == "" || text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return !visible(r) }) {
 		return strconv.Quote(text)
@@ -189,6 +216,8 @@ func legible(text string) string {
 	return text
 }
 
+// shortened returns a text of maxKey characters at most. It takes the rest out
+// of the middle, since the ends tell more.
 func shortened(text string) string {
 	const (
 		head = maxKey * 2 / 3

@@ -99,17 +99,20 @@ func wantAttributes(t *testing.T, span sdktrace.ReadOnlySpan, want ...string) {
 	}
 }
 
-// wantNothingKept checks that the recorder keeps nothing about any flight, but
-// for the doubtful ones.
+// wantNothingKept checks that the recorder keeps nothing about any flight.
 func (r *rig) wantNothingKept() {
+	r.t.Helper()
+	r.wantKept(0)
+}
+
+// wantKept checks about how many flights the recorder keeps something.
+func (r *rig) wantKept(n int) {
 	r.t.Helper()
 	f := &r.recorder.flights
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for id := range f.known {
-		if !slices.Contains(f.doubtful, id) {
-			r.t.Errorf("flight %d is kept", id)
-		}
+	if len(f.known) != n {
+		r.t.Errorf("%d flights are kept, want %d", len(f.known), n)
 	}
 }
 

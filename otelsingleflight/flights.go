@@ -2,6 +2,7 @@ package otelsingleflight
 
 import (
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -17,16 +18,13 @@ import (
 type flights struct {
 	mu    sync.Mutex
 	known map[uint64]*flight
-
-	// doubtful are landed flights that are known, oldest first, though their
-	// missing Joins may have run long ago; see land.
-	doubtful []uint64
 }
 
-// maxDoubtful bounds the doubtful flights. A Join that came so late that as many
-// more had landed meanwhile would be taken for one before a Start: its link
-// would be lost, and the flight known for good.
-const maxDoubtful = 256
+// doubt is how long a landed flight is known whose missing Joins may have run
+// long ago; see land. A Join that came later would be taken for one before a
+// Start: its link would be lost, and the flight known for good. But a caller
+// whose Join hook runs so late had no processor all that time.
+const doubt = 10 * time.Second
 
 type flight struct {
 	span     trace.Span        // nil until Start
@@ -147,13 +145,15 @@ func (t *flights) land(id uint64, callers, detached int) trace.Span {
 	// that ran is counted, and the others will run. If not, it may be that
 	// some joined and detached before the start, and were forgotten.
 	if detached > f.detaches {
-		t.doubtful = append(t.doubtful, id)
-		if len(t.doubtful) > maxDoubtful {
-			delete(t.known, t.doubtful[0])
-			t.doubtful = t.doubtful[1:]
-		}
+		time.AfterFunc(doubt, func() { t.forget(id) })
 	}
 	return span
+}
+
+func (t *flights) forget(id uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.known, id)
 }
 
 // settle forgets a landed flight if each of its Joins has run, and reports

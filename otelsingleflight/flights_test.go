@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -44,65 +46,71 @@ func TestOrdersOfHooks(t *testing.T) {
 		{"Start panicked before the Joins", "J1 L J2", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, singleflight.Options[string, int]{}, nil)
-			f := r.newHooked(1, c.hooks)
-			for _, hook := range f.hooks {
-				f.run(hook)
-			}
-			for number, span := range f.requests {
-				links := len(span.(sdktrace.ReadOnlySpan).Links())
-				want := 0
-				for _, n := range c.linked {
-					if number == n {
-						want = 1
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, singleflight.Options[string, int]{}, nil)
+				f := r.newHooked(1, c.hooks)
+				for _, hook := range f.hooks {
+					f.run(hook)
+				}
+				for number, span := range f.requests {
+					links := len(span.(sdktrace.ReadOnlySpan).Links())
+					want := 0
+					for _, n := range c.linked {
+						if number == n {
+							want = 1
+						}
+					}
+					if links != want {
+						t.Errorf("%d links from caller %c, want %d", links, number, want)
 					}
 				}
-				if links != want {
-					t.Errorf("%d links from caller %c, want %d", links, number, want)
-				}
-			}
-			if n := len(r.recorder.flights.known); n != c.kept {
-				t.Errorf("%d flights are kept, want %d", n, c.kept)
-			}
-			r.wantNothingKept()
+				r.wantKept(c.kept)
+				time.Sleep(doubt)
+				synctest.Wait()
+				r.wantNothingKept()
+			})
 		})
 	}
 }
 
-// The memory for doubtful flights is bounded, however many there are.
-func TestDoubtfulFlightsAreBounded(t *testing.T) {
-	r := newRig(t, singleflight.Options[string, int]{}, nil)
-	for id := range uint64(3 * maxDoubtful) {
-		f := r.newHooked(id, "J1 D1 S L")
-		for _, hook := range f.hooks {
-			f.run(hook)
+// At rest nothing is kept about doubtful flights, however many there were: not
+// for longer than a Join may be late.
+func TestDoubtfulFlightsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, singleflight.Options[string, int]{}, nil)
+		var last *hooked
+		for id := range uint64(500) {
+			last = r.newHooked(id, "J1 D1 S L J2")
+			for _, hook := range last.hooks[:4] {
+				last.run(hook)
+			}
 		}
-	}
-	if n := len(r.recorder.flights.known); n > maxDoubtful {
-		t.Errorf("%d flights are kept, want at most %d", n, maxDoubtful)
-	}
-	if n := len(r.recorder.flights.doubtful); n > maxDoubtful {
-		t.Errorf("%d flights are doubtful, want at most %d", n, maxDoubtful)
-	}
+		r.wantKept(500)
+		time.Sleep(doubt - time.Millisecond)
+		synctest.Wait()
+		r.wantKept(500)
+		last.run("J2")
+		r.wantLinks(last.requests['2'], r.flights()[499], 1)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		r.wantNothingKept()
+	})
 }
 
 // A flight whose Detaches were all seen is not doubtful: a Join gets its link
-// however many flights have landed meanwhile.
+// however late it comes.
 func TestLateJoinsAreWaitedFor(t *testing.T) {
-	r := newRig(t, singleflight.Options[string, int]{}, nil)
-	var late []*hooked
-	for id := range uint64(3 * maxDoubtful) {
-		f := r.newHooked(id, "S J1 D1 L J2")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, singleflight.Options[string, int]{}, nil)
+		f := r.newHooked(1, "S J1 D1 L J2")
 		for _, hook := range f.hooks[:4] {
 			f.run(hook)
 		}
-		late = append(late, f)
-	}
-	for i, f := range late {
+		time.Sleep(100 * doubt)
 		f.run("J2")
-		r.wantLinks(f.requests['2'], r.flights()[i], 1)
-	}
-	r.wantNothingKept()
+		r.wantLinks(f.requests['2'], r.flight(), 1)
+		r.wantNothingKept()
+	})
 }
 
 // Callers of one span are told apart by their number only.

@@ -89,8 +89,8 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// However calls come and go, the counters agree with Stats at rest, each
-// joiner's span has its links, and nothing about any flight is kept.
+// However calls come and go, the counters agree with Stats at rest, and soon
+// nothing about any flight is kept.
 func TestCountersAgreeWithStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, singleflight.Options[string, int]{
@@ -124,6 +124,7 @@ func TestCountersAgreeWithStats(t *testing.T) {
 		}
 		callers.Wait()
 		r.Wait(t.Context())
+		time.Sleep(doubt)
 		synctest.Wait()
 
 		stats, metrics := r.Stats(), r.metrics()

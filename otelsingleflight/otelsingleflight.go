@@ -16,8 +16,10 @@
 //
 // All have the attribute singleflight.group, the group's name. The duration has
 // error.type besides if the flight ended in an error: "panic", "goexit", or
-// the type of the error. A function that returns what another flight's panic
-// or Goexit became looks as if it had ended that way itself.
+// the type of the error, which an error may choose by a method ErrorType. If a
+// method of the error panics, it is the name of its Go type. A function that
+// returns what another flight's panic or Goexit became looks as if it had ended
+// that way itself.
 //
 // # Spans
 //

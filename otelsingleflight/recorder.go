@@ -111,7 +111,16 @@ func errorType(err error) attribute.KeyValue {
 	if err == singleflight.ErrGoexit {
 		return semconv.ErrorTypeKey.String("goexit")
 	}
-	return semconv.ErrorType(err)
+	return semconv.ErrorTypeKey.String(valid(nameOf(err)))
+}
+
+// nameOf returns what the convention names an error's type. It calls the methods
+// ErrorType, As and Unwrap of the error and of those that it wraps. If one of
+// them panics, the name is that of the Go type.
+func nameOf(err error) (name string) {
+	name = fmt.Sprintf("%T", err)
+	defer func() { recover() }() // the flight has landed well: its callers must not notice
+	return semconv.ErrorType(err).Value.AsString()
 }
 
 // describe says in a flight's span how it failed. A panic's text includes the
@@ -119,16 +128,24 @@ func errorType(err error) attribute.KeyValue {
 func describe(span trace.Span, err error) {
 	p, _ := err.(*singleflight.PanicError)
 	if p == nil {
-		span.SetStatus(codes.Error, valid(fmt.Sprint(err)))
+		span.SetStatus(codes.Error, textOf(err))
 		return
 	}
-	value := valid(fmt.Sprint(p.Value))
+	value := textOf(p.Value)
 	span.SetStatus(codes.Error, "panic: "+value)
 	span.AddEvent("exception", trace.WithAttributes(
 		semconv.ExceptionType(fmt.Sprintf("%T", p.Value)),
 		semconv.ExceptionMessage(value),
 		semconv.ExceptionStacktrace(valid(string(p.Stack))),
 	))
+}
+
+// textOf returns a value as fmt.Sprint writes it. Of the panics of the value's
+// methods, that lets those through whose own values can't be printed.
+func textOf(v any) (text string) {
+	text = fmt.Sprintf("(a %T that can't be printed)", v)
+	defer func() { recover() }()
+	return valid(fmt.Sprint(v))
 }
 
 // valid replaces what isn't UTF-8: one such string would make an exporter

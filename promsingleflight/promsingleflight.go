@@ -20,16 +20,23 @@
 //
 // All have the label group, the name that the group was registered under;
 // singleflight_in_flight has the label state besides, which is running,
-// waiting, abandoned or cancelled. Keys are shown nowhere.
+// waiting, abandoned or cancelled; and, if there is a flight in a state that this
+// version of the package doesn't know, unknown. Keys are shown nowhere.
 //
-// A flight is known from when a second caller joined it, or from when the
-// flights were first listed while it was in the air, whichever came first; each
-// scrape lists them. So the age is at least as shown, and misses less than the
-// time between two scrapes.
+// A flight is known from when it begins, if its function runs on a goroutine of
+// its own or the group has a Trace or ForgetAfter; a waiting successor, from when
+// its leader called. The others, which run on their leader's goroutine, are known
+// from when a second caller joined, or from when the flights were first listed
+// while it was in the air, whichever came first; each scrape lists them. So their
+// age is at least as shown, and misses less than the time between two scrapes.
+//
+// A scrape takes memory for the numbers alone, however many flights there are,
+// and holds up calls no longer than [singleflight.Group.Flights] does.
 package promsingleflight
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"sync"
@@ -61,7 +68,7 @@ type source struct {
 // and a nil g, panic.
 func Register[K comparable](c *Collector, name string, g interface {
 	Stats() singleflight.Stats
-	InFlight() []singleflight.Flight[K]
+	Flights() iter.Seq[singleflight.Flight[K]]
 }) {
 	if v := reflect.ValueOf(g); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		panic(fmt.Sprintf("promsingleflight: nil group %q", name))
@@ -77,7 +84,7 @@ func Register[K comparable](c *Collector, name string, g interface {
 	if c.groups == nil {
 		c.groups = make(map[string]source)
 	}
-	c.groups[name] = source{g.Stats, func() air { return observe(g.InFlight()) }}
+	c.groups[name] = source{g.Stats, func() air { return observe(g.Flights()) }}
 }
 
 // Unregister takes the group with the given name out, and reports whether there
@@ -102,16 +109,25 @@ var states = [...]string{
 // air is what a group has in the air.
 type air struct {
 	flights [len(states)]int // by state
+	unknown int              // in other states
 	oldest  time.Duration
 }
 
-// observe sums flights up, of which the longest known comes first.
-func observe[K comparable](flights []singleflight.Flight[K]) (a air) {
-	for i := range flights {
-		a.flights[flights[i].State]++
+// observe sums flights up.
+func observe[K comparable](flights iter.Seq[singleflight.Flight[K]]) (a air) {
+	var oldest time.Time
+	for f := range flights {
+		if 0 <= f.State && int(f.State) < len(states) {
+			a.flights[f.State]++
+		} else {
+			a.unknown++
+		}
+		if oldest.IsZero() || f.Since.Before(oldest) {
+			oldest = f.Since
+		}
 	}
-	if len(flights) > 0 {
-		a.oldest = max(0, time.Since(flights[0].Since))
+	if !oldest.IsZero() {
+		a.oldest = max(0, time.Since(oldest))
 	}
 	return a
 }
@@ -166,6 +182,9 @@ func (s source) collect(name string, metrics chan<- prometheus.Metric) {
 	}
 	for state, flights := range air.flights {
 		metrics <- prometheus.MustNewConstMetric(inFlight, prometheus.GaugeValue, float64(flights), name, states[state])
+	}
+	if air.unknown > 0 {
+		metrics <- prometheus.MustNewConstMetric(inFlight, prometheus.GaugeValue, float64(air.unknown), name, "unknown")
 	}
 	metrics <- prometheus.MustNewConstMetric(oldestAge, prometheus.GaugeValue, air.oldest.Seconds(), name)
 }

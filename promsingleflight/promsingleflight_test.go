@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,6 +144,34 @@ func TestEveryStateHasAName(t *testing.T) {
 	}
 }
 
+// A found group is as it was found.
+type found []singleflight.Flight[string]
+
+func (f found) Stats() singleflight.Stats { return singleflight.Stats{InFlight: len(f)} }
+
+func (f found) Flights() iter.Seq[singleflight.Flight[string]] {
+	return slices.Values([]singleflight.Flight[string](f))
+}
+
+// The library may be newer than this package.
+func TestUnknownStates(t *testing.T) {
+	unknown := singleflight.FlightState(len(states))
+	var c Collector
+	Register(&c, "users", found{{State: unknown}, {State: singleflight.Waiting}, {State: unknown + 1000}, {State: -1}})
+	err := testutil.CollectAndCompare(&c, strings.NewReader(`
+# HELP singleflight_in_flight Flights in the air, by state.
+# TYPE singleflight_in_flight gauge
+singleflight_in_flight{group="users",state="abandoned"} 0
+singleflight_in_flight{group="users",state="cancelled"} 0
+singleflight_in_flight{group="users",state="running"} 0
+singleflight_in_flight{group="users",state="unknown"} 3
+singleflight_in_flight{group="users",state="waiting"} 1
+`), "singleflight_in_flight")
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGroupsOfAnyKind(t *testing.T) {
 	var c Collector
 	Register(&c, "strings", new(singleflight.Group[string, int]))
@@ -179,11 +209,50 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
-// The clock may have been set back since a flight was first listed.
-func TestNoAgeIsNegative(t *testing.T) {
-	if a := observe([]singleflight.Flight[string]{{Since: time.Now().Add(time.Hour)}}); a.oldest != 0 {
-		t.Errorf("the oldest flight is %v old", a.oldest)
-	}
+func TestOldestFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		for _, c := range []struct {
+			since []time.Duration
+			want  time.Duration
+		}{
+			{nil, 0},
+			{[]time.Duration{-3 * time.Second}, 3 * time.Second},
+			{[]time.Duration{-1 * time.Second, -5 * time.Second, -2 * time.Second}, 5 * time.Second},
+			{[]time.Duration{time.Hour}, 0}, // the clock may have been set back since it was stamped
+			{[]time.Duration{time.Hour, -time.Second, time.Minute}, time.Second},
+		} {
+			var flights found
+			for _, d := range c.since {
+				flights = append(flights, singleflight.Flight[string]{Since: now.Add(d)})
+			}
+			if a := observe(flights.Flights()); a.oldest != c.want {
+				t.Errorf("the oldest flight of %v is %v old, want %v", c.since, a.oldest, c.want)
+			}
+		}
+	})
+}
+
+// A scrape takes no memory for flights.
+func TestScrapeTakesLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g singleflight.Group[int, int]
+		var c Collector
+		Register(&c, "burst", &g)
+		gate := make(chan struct{})
+		for key := range 5000 {
+			g.DoChanContext(t.Context(), key, stuck(gate))
+		}
+		synctest.Wait()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		a := c.groups["burst"].air()
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 50_000 || a.flights[singleflight.Running] != 5000 {
+			t.Errorf("a look at %d flights took %d bytes", a.flights[singleflight.Running], took)
+		}
+		close(gate)
+	})
 }
 
 func TestUnregister(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -311,16 +312,19 @@ func (s still) Stats() singleflight.Stats {
 	return s.stats
 }
 
-func (s still) InFlight() (list []singleflight.Flight[string]) {
-	if !shown.Load() {
-		return nil
+func (s still) Flights() iter.Seq[singleflight.Flight[string]] {
+	return func(yield func(singleflight.Flight[string]) bool) {
+		if !shown.Load() {
+			return
+		}
+		for _, f := range s.flights {
+			if !yield(singleflight.Flight[string]{
+				Key: f.key, Callers: f.callers, State: f.state, Forgotten: f.forgotten, Since: time.Now().Add(-f.age),
+			}) {
+				return
+			}
+		}
 	}
-	for _, f := range s.flights {
-		list = append(list, singleflight.Flight[string]{
-			Key: f.key, Callers: f.callers, State: f.state, Forgotten: f.forgotten, Since: time.Now().Add(-f.age),
-		})
-	}
-	return list
 }
 
 // scene puts groups on the page for the screenshots.
