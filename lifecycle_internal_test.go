@@ -23,9 +23,11 @@ var checkedCalls = flag.Int("checker.calls", 0, "number of calls that TestLifeCy
 func TestLifeCycle(t *testing.T) {
 	all := []way{wayDo, wayDoContext, wayBackground, wayDoChan, wayDoChanContext}
 	for _, sc := range []scope{
-		{name: "plain", calls: 3, ways: all},
+		{name: "no options", calls: 3, ways: all, waits: true},
 		{name: "CancelAbandoned", calls: 3, ways: all, cancelAbandoned: true},
-		{name: "CancelAbandoned, 4 calls", calls: 4, ways: []way{wayDo, wayDoContext}, cancelAbandoned: true},
+		{name: "CancelAbandoned and Wait", calls: 3, ways: all, cancelAbandoned: true, waits: true, used: true},
+		{name: "four calls", calls: 4, ways: []way{wayDo, wayDoContext, wayDoChanContext}, cancelAbandoned: true},
+		{name: "watches", calls: 3, ways: []way{wayDo, wayDoChan, wayDoChanContext}, cancelAbandoned: true, watches: true},
 		{name: "ForgetAfter", calls: 3, ways: all, cancelAbandoned: true, forgetAfter: true},
 		{name: "Clone", calls: 3, ways: all, cancelAbandoned: true, clone: true},
 		{name: "Trace", calls: 3, ways: all, cancelAbandoned: true, trace: true},
@@ -60,7 +62,6 @@ type explorer struct {
 func (x *explorer) explore(t *testing.T) {
 	x.states = []place{{model: newModel(), from: none}}
 	var steps []step
-	var print []byte
 	for i := 0; i < len(x.states); i++ {
 		before := x.states[i].model
 		path := x.path(i)
@@ -71,12 +72,12 @@ func (x *explorer) explore(t *testing.T) {
 			after.take(x.scope, s)
 			x.steps++
 			tr := &transition{scope: x.scope, before: before, after: after}
-			print = tr.replay(append(path, s), print)
+			print := tr.replay(append(path, s))
 			if len(tr.faults) > 0 {
 				t.Fatalf("after\n\t%s\n%s", text(append(path, s)), strings.Join(tr.faults, "\n"))
 			}
-			if !x.seen[string(print)] {
-				x.seen[string(print)] = true
+			if !x.seen[print] {
+				x.seen[print] = true
 				x.states = append(x.states, place{after, i, s})
 			}
 		}
@@ -102,17 +103,16 @@ func text(steps []step) string {
 
 // replay takes a new group through the steps and checks it after the last. It
 // returns by what the state is known.
-func (tr *transition) replay(steps []step, print []byte) []byte {
+func (tr *transition) replay(steps []step) (print string) {
 	tr.u = newSubject(tr.scope)
-	print = tr.after.print(print[:0])
-	tr.run(steps, &print)
+	tr.run(steps)
 	tr.want(tr.checked || len(tr.faults) > 0, "the landing hasn't stopped at a copy")
-	return print
+	return tr.print
 }
 
 // run takes the steps. It returns those that are left after the one that ends the
 // landing in which it was called.
-func (tr *transition) run(steps []step, print *[]byte) (rest []step) {
+func (tr *transition) run(steps []step) (rest []step) {
 	defer func() {
 		if r := recover(); r != nil {
 			tr.fault("panic: %v\n%s", r, debug.Stack())
@@ -128,7 +128,7 @@ func (tr *transition) run(steps []step, print *[]byte) (rest []step) {
 			return steps
 		}
 		if s.do == doLand {
-			tr.u.during = func() { steps = tr.run(steps, print) }
+			tr.u.during = func() { steps = tr.run(steps) }
 		}
 		tr.u.take(s)
 		tr.u.during = nil
@@ -136,7 +136,8 @@ func (tr *transition) run(steps []step, print *[]byte) (rest []step) {
 	if !tr.checked {
 		tr.checked = true
 		synctest.Wait()
-		*print = tr.u.hidden(*print)
+		flights, kept := tr.u.hidden()
+		tr.print = string(kept) + tr.after.print(flights)
 		tr.check()
 	}
 	return nil

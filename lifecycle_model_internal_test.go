@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // What the contract says of flights and their callers, as a state and the steps
@@ -110,6 +111,8 @@ type scope struct {
 	clone           bool
 	trace           bool
 	used            bool // functions look at their contexts
+	watches         bool // that a watch begins is a step of its own
+	waits           bool // there is a call of Wait
 }
 
 // begins reports whether that a function is called is a step of its own.
@@ -202,12 +205,17 @@ func (m *model) steps(sc *scope, steps []step) []step {
 		steps = append(steps, step{do: doSend, n: m.copying[m.depth-1]})
 	}
 	for key := range int8(2) {
-		steps = append(steps, step{do: doForget, n: key}, step{do: doForgetUnshared, n: key})
+		if m.table[key] != none {
+			steps = append(steps, step{do: doForget, n: key})
+		}
+		if m.table[key] != none || m.table[1-key] == none && key == 0 {
+			steps = append(steps, step{do: doForgetUnshared, n: key})
+		}
 	}
 	if aging {
 		steps = append(steps, step{do: doPass})
 	}
-	if m.waits == 0 {
+	if sc.waits && m.waits == 0 {
 		steps = append(steps, step{do: doWait})
 	}
 	return steps
@@ -289,7 +297,7 @@ func (m *model) call(sc *scope, n int8, w way, key int8) {
 	default: // 16
 		m.lead(n, key, at)
 	}
-	m.calls[n].way = w
+	m.calls[n].way, m.calls[n].watched = w, w == wayDoChanContext && !sc.watches
 }
 
 func (m *model) lead(n, key, predecessor int8) {
@@ -405,18 +413,13 @@ func (m *model) leave(sc *scope, n int8, broken bool) {
 	}
 }
 
-// print appends what distinguishes the state from others as far as its future
-// goes: nothing of flights that are over, nor the numbers of calls.
-func (m *model) print(b []byte) []byte {
-	b = append(b, byte(m.n), byte(m.waits), byte(m.depth))
-	var number [mostCalls]byte // of flights in the air
-	count := byte(0)
+// print returns what tells the state from others as far as its future goes:
+// nothing of flights that are over, nor the numbers of calls, nor which key is
+// which, nor the key of a flight that was forgotten. hidden tells the flights
+// apart by what the model doesn't know of them.
+func (m *model) print(hidden [mostCalls]byte) string {
 	unwatched, stale := byte(0), byte(0)
 	for n := range m.n {
-		if f := &m.flights[n]; f.inAir() {
-			count++
-			number[n] = count
-		}
 		if c := &m.calls[n]; !m.flights[c.flight].inAir() {
 			if c.way == wayDoChanContext && !c.watched {
 				unwatched++
@@ -426,32 +429,48 @@ func (m *model) print(b []byte) []byte {
 			}
 		}
 	}
-	b = append(b, count, unwatched, stale)
-	numberOf := func(n int8) byte {
-		if n == none {
-			return 0
-		}
-		return number[n]
-	}
-	b = append(b, numberOf(m.table[0]), numberOf(m.table[1]))
-	for _, n := range m.copying[:m.depth] {
-		b = append(b, number[n])
-	}
+	head := string([]byte{byte(m.n), byte(m.waits), byte(m.depth), unwatched, stale})
+	return head + min(m.printFlights(0, &hidden), m.printFlights(1, &hidden))
+}
+
+// printFlights is print with one of the keys as the first.
+func (m *model) printFlights(first int8, hidden *[mostCalls]byte) string {
+	var room [mostCalls]string
+	all := room[:0]
 	for n := range m.n {
-		if f := &m.flights[n]; f.inAir() {
-			b = append(b, f.status, byte(f.key), flags(f.cancelled, f.forgotten, f.begun, f.old, f.awaited, f.shared()), numberOf(f.predecessor), f.how)
-			b = append(b, m.placeOf(n), '|')
-			joined := len(b)
-			for c := range m.n {
-				if m.calls[c].flight == n && c != n && !m.calls[c].left {
-					b = append(b, m.placeOf(c))
-				}
-			}
-			slices.Sort(b[joined:])
-			b = append(b, '/')
+		f := &m.flights[n]
+		if !f.inAir() || f.status == waiting {
+			continue
+		}
+		b := make([]byte, 0, 32)
+		b = m.printFlight(b, n, first, hidden)
+		if f.successor != none {
+			b = m.printFlight(b, f.successor, first, hidden)
+		}
+		all = append(all, string(b))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
+}
+
+func (m *model) printFlight(b []byte, n, first int8, hidden *[mostCalls]byte) []byte {
+	f := &m.flights[n]
+	key := 2 + f.key ^ first
+	if f.forgotten || f.status == sending {
+		key = 0
+	}
+	b = append(b, byte(key), f.status, flags(f.cancelled, f.forgotten, f.begun, f.old, f.shared()), hidden[n], m.placeOf(n))
+	if f.status == sending {
+		b = append(b, f.how, byte(slices.Index(m.copying[:m.depth], n)))
+	}
+	joined := len(b)
+	for c := range m.n {
+		if m.calls[c].flight == n && c != n && !m.calls[c].left {
+			b = append(b, m.placeOf(c))
 		}
 	}
-	return b
+	slices.Sort(b[joined:])
+	return append(b, '|')
 }
 
 // placeOf tells a call on a flight from others.

@@ -160,6 +160,9 @@ func (u *subject) arrive(w way, key int) {
 	var flight *subjectFlight
 	if leads {
 		flight = &subjectFlight{f: f, context: f.context}
+		if u.scope.used && f.context != nil {
+			f.context.Done()
+		}
 	}
 	u.flights = append(u.flights, flight)
 	switch {
@@ -188,6 +191,9 @@ func (u *subject) arrive(w way, key int) {
 		f.crowd.start = func() { u.starts.Add(1) }
 	}
 	c.call.begin(ctx, function[int]{}, c.l, c.h)
+	if c.ctx != nil && w.channel() && !u.scope.watches {
+		c.l.watch.begin()
+	}
 }
 
 // begin is the beginning of fly.
@@ -269,6 +275,7 @@ func (u *subject) owner(f *flight[int, int]) *subjectFlight {
 
 // inAir returns the flights of the table and their successors.
 func (u *subject) inAir() (all []*flight[int, int]) {
+	all = make([]*flight[int, int], 0, mostCalls)
 	for f := range u.shard.flights.All() {
 		for ; f != nil && len(all) < 2*mostCalls; f = f.successor() {
 			all = append(all, f)
@@ -378,14 +385,13 @@ func (u *subject) lives() (all [mostCalls + 1]lived) {
 	return all
 }
 
-// hidden appends what the group knows and the model doesn't.
-func (u *subject) hidden(b []byte) []byte {
-	s := u.shard
-	b = append(b, flags(s.spare != nil, s.spareCrowd != nil, s.spareWatch != nil))
+// hidden returns what the group knows and the model doesn't: of the flights, by
+// their numbers, and of what is kept to be used again.
+func (u *subject) hidden() (flights [mostCalls]byte, kept byte) {
 	for _, f := range u.inAir() {
-		b = append(b, flags(f.crowd != nil, f.crowd != nil && f.crowd.handout != nil, f.since != 0))
+		flights[slices.Index(u.flights, u.owner(f))] = flags(f.crowd != nil, f.crowd != nil && f.crowd.handout != nil)
 	}
-	return b
+	return flights, flags(u.shard.spare != nil, u.shard.spareCrowd != nil, u.shard.spareWatch != nil)
 }
 
 // A callContext is the context of a call that can detach.
