@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var checkedCalls = flag.Int("checker.calls", 0, "number of calls that TestLifeCycle makes, at most 6; 0: as many as fit in a test run")
+var checkedCalls = flag.Int("checker.calls", 0, "how many calls TestLifeCycle makes, at most 6; 0: as many as fit in a test run")
 
 // TestLifeCycle takes a group and its model through all orders of the steps that
 // flights can take under their lock, for two keys of one shard and a few calls,
@@ -21,27 +21,48 @@ var checkedCalls = flag.Int("checker.calls", 0, "number of calls that TestLifeCy
 // count as one. Since a group can't be copied, each step is taken by a new one
 // that is led to the state first.
 func TestLifeCycle(t *testing.T) {
-	all := []way{wayDo, wayDoContext, wayBackground, wayDoChan, wayDoChanContext}
-	for _, sc := range []scope{
-		{name: "no options", calls: 3, ways: all, waits: true},
-		{name: "CancelAbandoned", calls: 3, ways: all, cancelAbandoned: true},
-		{name: "CancelAbandoned and Wait", calls: 3, ways: all, cancelAbandoned: true, waits: true, used: true},
-		{name: "four calls", calls: 4, ways: []way{wayDo, wayDoContext, wayDoChanContext}, cancelAbandoned: true},
-		{name: "watches", calls: 3, ways: []way{wayDo, wayDoChan, wayDoChanContext}, cancelAbandoned: true, watches: true},
-		{name: "ForgetAfter", calls: 3, ways: all, cancelAbandoned: true, forgetAfter: true},
-		{name: "Clone", calls: 3, ways: all, cancelAbandoned: true, clone: true},
-		{name: "Trace", calls: 3, ways: all, cancelAbandoned: true, trace: true},
-	} {
-		if *checkedCalls > 0 {
+	for _, sc := range scopes {
+		switch {
+		case *checkedCalls > 0:
 			sc.calls = min(*checkedCalls, mostCalls)
+		case underRace():
+			sc.calls = 2
+		case testing.Short():
+			sc.calls--
 		}
 		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
 			x := &explorer{scope: &sc, seen: make(map[string]bool)}
 			began := time.Now()
 			synctest.Test(t, x.explore)
-			t.Logf("%d states, %d steps between them, in %v", len(x.states), x.steps, time.Since(began).Round(time.Millisecond))
+			t.Logf("%d calls: %d states, %d steps between them, in %v",
+				sc.calls, len(x.states), x.steps, time.Since(began).Round(time.Millisecond))
 		})
 	}
+}
+
+var (
+	allWays  = []way{wayDo, wayDoContext, wayBackground, wayDoChan, wayDoChanContext}
+	mostWays = []way{wayDo, wayDoContext, wayDoChanContext}
+)
+
+// scopes are what TestLifeCycle goes through. The options are all set together
+// with those that change most, to meet each other.
+var scopes = []scope{
+	{name: "no options", calls: 3, ways: allWays},
+	{name: "CancelAbandoned", calls: 3, ways: allWays, cancelAbandoned: true},
+	{name: "four calls", calls: 4, ways: mostWays, cancelAbandoned: true},
+	{name: "Wait", calls: 3, ways: mostWays, cancelAbandoned: true, waits: true, used: true},
+	{name: "watches", calls: 3, ways: []way{wayDo, wayDoChan, wayDoChanContext}, cancelAbandoned: true, watches: true},
+	{name: "ForgetAfter", calls: 3, ways: []way{wayDo, wayDoContext}, cancelAbandoned: true, forgetAfter: true},
+	{name: "Clone", calls: 3, ways: allWays, cancelAbandoned: true, clone: true},
+	{name: "Trace", calls: 3, ways: mostWays, cancelAbandoned: true, trace: true},
+}
+
+// underRace reports whether the race detector slows the test down.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // A place is a state that was reached.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,14 +93,9 @@ func (u *subject) clone(v int) int {
 	return v + copied
 }
 
-var oneShard [2]int
-
-// keysOfOneShard returns two keys whose flights are in one shard, and there in
-// one bucket, if there are no more than eight.
-func keysOfOneShard() [2]int {
-	if oneShard[0] != 0 {
-		return oneShard
-	}
+// keysOfOneShard are two keys whose flights are in one shard, and there in one
+// bucket as long as there are no more than eight.
+var keysOfOneShard = sync.OnceValue(func() [2]int {
 	var g Group[int, int]
 	place := func(key int) (*shard[int, int], uint64) {
 		hash := inflight.Hash(key)
@@ -108,11 +104,10 @@ func keysOfOneShard() [2]int {
 	s, bucket := place(1)
 	for key := 2; ; key++ {
 		if other, b := place(key); other == s && b == bucket {
-			oneShard = [2]int{1, key}
-			return oneShard
+			return [2]int{1, key}
 		}
 	}
-}
+})
 
 // take takes a step.
 func (u *subject) take(s step) {
