@@ -66,7 +66,15 @@ type Flight[K comparable] struct {
 	Callers   int         // on the flight now
 	State     FlightState // Running, Waiting, Abandoned or Cancelled
 	Forgotten bool        // by whichever means
-	Since     time.Time   // when a second caller joined it or InFlight first listed it, whichever came first: it is at least this old
+
+	// Since is when the flight began to run; of a successor that waits, when its
+	// leader called. A flight that runs on its leader's goroutine, in a group
+	// without a Trace and ForgetAfter, looks at no clock: there it is when a
+	// second caller joined, or when InFlight or Flights first listed it, whichever
+	// came first, so the flight is at least this old. It is of the clock that
+	// never goes back, and the difference of two looks at one flight is that of
+	// two readings of the clocks.
+	Since time.Time
 }
 
 // A FlightState is what a flight in the air is doing.
