@@ -395,6 +395,10 @@ func (tr *transition) checkLateDetaching() {
 		c := &tr.after.calls[n]
 		if !c.left && c.way.detachable() && tr.after.flights[c.flight].status >= sending {
 			tr.want(!tr.u.detachesLate(tr.u.calls[n]), "call %d detaches after its flight has landed", n)
+			if !tr.u.free() {
+				tr.fault("the lock is held when call %d has tried to detach", n)
+				return
+			}
 		}
 	}
 	tr.checkStats("after late calls of detach ")

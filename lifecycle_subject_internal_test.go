@@ -240,7 +240,7 @@ func (u *subject) breakOff(c *subjectCall) {
 	}()
 	c.call.trace.hooks.Join = func(context.Context, int, uint64) { panic(errHook) }
 	defer func() { c.call.trace.hooks.Join = nil }()
-	c.call.traceJoin(nil, c.l, c.h)
+	c.call.traceJoin(context.Background(), c.l, c.h)
 }
 
 // detachesLate reports whether a call can still detach.
