@@ -57,7 +57,7 @@ var scopes = []scope{
 	{name: "watches", calls: 3, ways: []way{wayDo, wayDoChan, wayDoChanContext}, cancelAbandoned: true, watches: true},
 	{name: "ForgetAfter", calls: 3, ways: []way{wayDo, wayDoContext}, cancelAbandoned: true, forgetAfter: true},
 	{name: "Clone", calls: 3, ways: allWays, cancelAbandoned: true, clone: true, used: true},
-	{name: "Trace", calls: 3, ways: []way{wayDo, wayDoContext, wayDoChan, wayDoChanContext}, cancelAbandoned: true, trace: true, watches: true},
+	{name: "Trace", calls: 3, ways: []way{wayDoContext, wayDoChan, wayDoChanContext}, cancelAbandoned: true, trace: true, watches: true},
 }
 
 // underRace reports whether the race detector slows the test down.
