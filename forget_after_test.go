@@ -261,6 +261,28 @@ func TestForgetAfterIsDecidedBeforeDeadlock(t *testing.T) {
 	})
 }
 
+func TestForgetAfterFromInsideAnotherFlight(t *testing.T) {
+	// Clause 22: a call that belongs to a flight forgets another one like any call, although it could join that.
+	eachPair(t, bound, bound, func(t *testing.T, leads, next way) {
+		g := aging()
+		old, outer, newer := newJob(), newJob(), newJob()
+		oldLeader := leads.call(g, t.Context(), "key", old)
+		sleep(1)
+		holder := leads.call(g, t.Context(), "outer key", outer)
+		sleep(time.Minute)
+		newLeader := next.call(g, outer.ctx, "key", newer)
+		if newer.ran() != 1 {
+			t.Fatal("the call leads no new flight")
+		}
+		newer.returns(2)
+		newLeader.got(t, answer{Val: 2, Leader: true})
+		outer.returns(3)
+		holder.got(t, answer{Val: 3, Leader: true})
+		old.returns(1)
+		oldLeader.got(t, answer{Val: 1, Leader: true})
+	})
+}
+
 func TestNoForgetAfterIsNever(t *testing.T) {
 	// Clause 22: zero is never.
 	eachPair(t, ways, ways, func(t *testing.T, leads, joins way) {
