@@ -144,12 +144,10 @@ func (f *flight[K, V]) arrive(hash uint64, key K, ctx context.Context, from *wai
 // nothing, if the graph must be searched first. graph is nil, or the graph,
 // locked and searched for this call.
 func (f *flight[K, V]) admit(ctx context.Context, from *waitfor.Context, graph *waitfor.Graph) (_ *flight[K, V], leads bool, edge *waitfor.Edge, ok bool) {
+	f = f.joinable()
 	if f.cancelled() {
-		if f.crowd.successor == nil {
-			successor, ok := f.succeed(ctx, from, graph)
-			return successor, true, nil, ok
-		}
-		f = f.crowd.successor
+		f, ok = f.succeed(ctx, from, graph)
+		return f, true, nil, ok
 	}
 	if from != nil && f.context != nil {
 		if graph == nil {
@@ -165,35 +163,34 @@ func (f *flight[K, V]) admit(ctx context.Context, from *waitfor.Context, graph *
 	return f, false, edge, true
 }
 
-// arriveSlow is arrive for a call for which the graph of who waits for whom must
-// be searched, or is locked. The search is under the graph's lock alone, so it is
-// for the flight that the call would have waited for when it began.
+// arriveSlow is arrive for a call for which the graph of who waits for whom is
+// locked, or must be searched. The search is under the graph's lock alone, so the
+// flight may be another when it is done.
 func (s *shard[K, V]) arriveSlow(hash uint64, key K, ctx context.Context, from *waitfor.Context) (f *flight[K, V], leads bool, edge *waitfor.Edge, err error) {
 	graph := waitfor.Lock()
 	defer graph.Unlock()
 	for {
 		s.Lock()
-		to := s.awaited(hash, key)
+		f = s.find(hash, key)
+		if f == nil {
+			return s.lead(hash, key, ctx, from), true, nil, nil
+		}
+		if f, leads, edge, ok := f.admit(ctx, from, graph); ok {
+			return f, leads, edge, nil
+		}
+		to := f.joinable().context
 		s.Unlock()
-		var cycle *waitfor.Cycle
-		if to != nil {
-			cycle = graph.Order(from, to)
+		cycle := graph.Order(from, to)
+		if cycle == nil {
+			continue
 		}
 		s.Lock()
-		if s.awaited(hash, key) == to {
-			if f = s.find(hash, key); f == nil {
-				return s.lead(hash, key, ctx, from), true, nil, nil
-			}
-			if cycle == nil {
-				f, leads, edge, _ = f.admit(ctx, from, graph)
-				return f, leads, edge, nil
-			}
-			if cycle.Live() {
-				s.Unlock()
-				return nil, false, nil, ErrDeadlock
-			}
-		}
+		f = s.find(hash, key)
+		refused := f != nil && f.joinable().context == to && cycle.Live()
 		s.Unlock()
+		if refused {
+			return nil, false, nil, ErrDeadlock
+		}
 	}
 }
 
@@ -205,19 +202,6 @@ func (s *shard[K, V]) find(hash uint64, key K) *flight[K, V] {
 		return nil
 	}
 	return f
-}
-
-// awaited returns the context of the flight that a call of the key would wait
-// for, or nil if it would wait for none that has one.
-func (s *shard[K, V]) awaited(hash uint64, key K) *waitfor.Context {
-	f := s.find(hash, key)
-	if f == nil {
-		return nil
-	}
-	if f.cancelled() && f.crowd.successor != nil {
-		f = f.crowd.successor
-	}
-	return f.context
 }
 
 // lead puts a new flight into the table.
@@ -281,6 +265,15 @@ func (f *flight[K, V]) waitable() *handout[V] {
 		c.handout = &handout[V]{done: make(chan struct{})}
 	}
 	return c.handout
+}
+
+// joinable returns the flight that a call of f's key joins: f, or the successor
+// of one that is cancelled. It is f, cancelled, if a call would lead a successor.
+func (f *flight[K, V]) joinable() *flight[K, V] {
+	if f.cancelled() && f.crowd.successor != nil {
+		return f.crowd.successor
+	}
+	return f
 }
 
 func (f *flight[K, V]) cancelled() bool { return f.crowd != nil && f.crowd.cancelled }

@@ -156,11 +156,7 @@ func (g *Group[K, V]) ForgetUnshared(key K) bool {
 	if f == nil {
 		return true
 	}
-	joinable := f
-	if f.cancelled() {
-		joinable = f.successor()
-	}
-	if joinable != nil && joinable.crowd != nil && joinable.crowd.joined > 0 {
+	if joinable := f.joinable(); !joinable.cancelled() && joinable.crowd != nil && joinable.crowd.joined > 0 {
 		return false
 	}
 	f.forget()

@@ -69,8 +69,8 @@ func (g *Group[K, V]) DoResult(ctx context.Context, key K, fn func(context.Conte
 	select {
 	case <-h.done:
 	case <-done:
-		err := endOf(ctx)
-		if c.detach(listener[K, V]{}, err) {
+		if c.detach(listener[K, V]{}, nil) {
+			err := endOf(ctx) // asks the user's context, so when the caller is off
 			if c.trace != nil {
 				c.trace.detached(ctx, err)
 			}
