@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -194,16 +195,16 @@ func TestDoResultOfASuccessor(t *testing.T) {
 func TestDoResultClones(t *testing.T) {
 	// Clause 21: each caller of a shared result gets a copy of its own.
 	eachContext(t, func(t *testing.T, ctx context.Context) {
-		copies := 0
-		g := singleflight.New(singleflight.Options[string, int]{Clone: func(v int) int { copies++; return v }})
+		var copies atomic.Int32
+		g := singleflight.New(singleflight.Options[string, int]{Clone: func(v int) int { copies.Add(1); return v }})
 		j := newJob()
 		leader := byDoResult(g, ctx, "key", j.bound)
 		joiner := byDoResult(g, t.Context(), "key", nil)
 		j.lands(func() (int, error) { return 7, nil })
 		sent(t, "leader", leader, result{Val: 7, Shared: true, Leader: true})
 		sent(t, "joiner", joiner, result{Val: 7, Shared: true})
-		if copies != 2 {
-			t.Errorf("%d copies, want 2", copies)
+		if n := copies.Load(); n != 2 {
+			t.Errorf("%d copies, want 2", n)
 		}
 	})
 }
