@@ -249,13 +249,13 @@ func (tr *transition) outcome(n int8) Result[int] {
 // the flight.
 func (tr *transition) checkWatch(n int8) {
 	m, ctx := &tr.after.calls[n], tr.u.calls[n].ctx
-	if m.way != wayDoChanContext || m.left {
+	if m.way != wayDoChanContext || m.left && !m.early {
 		return
 	}
 	registered, stopped := 0, 0
 	if m.watched {
 		registered = 1
-		if tr.after.flights[m.flight].over() {
+		if m.early || tr.after.flights[m.flight].over() {
 			stopped = 1
 		}
 	}

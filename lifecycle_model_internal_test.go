@@ -47,7 +47,7 @@ const (
 	doBegin                        // the function is called; without hooks and limits it is at once
 	doLand                         // the function ends; if Results are copied, up to the first copy
 	doSend                         // the rest of the landing that began last, if it stopped at a copy
-	doDetach                       // the call's context ends
+	doDetach                       // the call's context ends; of one to be watched, as the watch begins
 	doBreak                        // the Join hook of a call panics
 	doForget                       // Forget
 	doForgetUnshared               // ForgetUnshared
@@ -125,6 +125,7 @@ type modelCall struct {
 	left    bool // detached
 	broken  bool // left because its hook panicked
 	watched bool
+	early   bool // left as its watch began
 }
 
 // The statuses of a flight.
@@ -225,14 +226,13 @@ func (m *model) steps(sc *scope, steps []step) []step {
 
 func (m *model) stepsOfCall(sc *scope, n int8, steps []step) []step {
 	c := &m.calls[n]
-	watches := c.way == wayDoChanContext
-	if watches && !c.watched {
+	if c.way == wayDoChanContext && !c.watched {
 		steps = append(steps, step{do: doWatch, n: n})
 	}
 	if !m.on(n) {
 		return steps
 	}
-	if c.way.detachable() && c.watched == watches {
+	if c.way.detachable() {
 		steps = append(steps, step{do: doDetach, n: n})
 	}
 	if sc.trace && c.flight != n && !c.watched {
@@ -401,7 +401,8 @@ func (m *model) leave(sc *scope, n int8, broken bool) {
 	c := &m.calls[n]
 	f := &m.flights[c.flight]
 	c.left, c.broken = true, broken
-	c.watched = c.watched || broken // there will be no watch
+	c.early = c.way == wayDoChanContext && !c.watched && !broken
+	c.watched = true // there will be no watch
 	f.on &^= 1 << n
 	m.stats.Detached++
 	if f.on != 0 {

@@ -229,7 +229,12 @@ func (u *subject) land(n int8, how uint8) {
 // detach is what happens when a call's context ends.
 func (u *subject) detach(c *subjectCall) {
 	c.ctx.err = context.Canceled
-	if c.way.channel() {
+	switch {
+	case c.way.channel() && c.ctx.registered == 0:
+		c.ctx.atOnce = c.l.watch.leave
+		c.l.watch.begin()
+		return
+	case c.way.channel():
 		c.l.watch.leave()
 		return
 	}
@@ -402,6 +407,7 @@ type callContext struct {
 	done                chan struct{}
 	err                 error
 	registered, stopped int
+	atOnce              func() // called by AfterFunc
 }
 
 func (*callContext) Deadline() (deadline time.Time, ok bool) { return }
@@ -412,9 +418,12 @@ func (c *callContext) Err() error { return c.err }
 
 func (*callContext) Value(any) any { return nil }
 
-// AfterFunc never calls f: the checker does that.
+// AfterFunc never calls f: the checker does what f would.
 func (c *callContext) AfterFunc(func()) (stop func() bool) {
 	c.registered++
+	if c.atOnce != nil {
+		c.atOnce()
+	}
 	return func() bool {
 		c.stopped++
 		return true
