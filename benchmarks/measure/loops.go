@@ -77,6 +77,31 @@ func distinctKeys(bind func(peer.Function) func(string) (int, error), fn peer.Fu
 	}
 }
 
+// sameKeys calls on as many goroutines as there are processors, each with all
+// keys one after another. The goroutines begin as far from each other as the
+// keys allow, so that they seldom meet in one flight, but what they write was
+// written last by another processor.
+func sameKeys(bind func(peer.Function) func(string) (int, error), fn peer.Function, keys []string) func(*testing.B) {
+	return func(b *testing.B) {
+		call := bind(fn)
+		share := len(keys) / runtime.GOMAXPROCS(0)
+		for _, key := range keys {
+			call(key)
+		}
+		b.ResetTimer()
+		var goroutines atomic.Int64
+		b.RunParallel(func(pb *testing.PB) {
+			i := int(goroutines.Add(1)-1) * share
+			for pb.Next() {
+				call(keys[i])
+				if i++; i == len(keys) {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
 // hotKey calls on as many goroutines as there are processors, all with one key.
 func hotKey(bind func(peer.Function) func(string) (int, error), fn peer.Function) func(*testing.B) {
 	return func(b *testing.B) {

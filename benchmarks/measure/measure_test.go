@@ -21,6 +21,8 @@ var tiny = Settings{
 	HeapFlights: 1000,
 	MaxKeys:     10_000,
 	MaxCallers:  1000,
+	LayerWidth:  4,
+	Waiters:     100,
 }
 
 func TestRun(t *testing.T) {
@@ -36,12 +38,16 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d measurements made, %d announced", last+1, total)
 	}
 
-	if got, want := len(results.Rows), len(bars()); got != want {
-		t.Errorf("%d rows, want %d", got, want)
-	}
-	for _, row := range results.Rows {
-		for _, values := range [][]float64{row.This, row.Peer, row.Bare} {
-			checkValues(t, row.Work, values, tiny.Pairs)
+	for _, family := range []struct {
+		name string
+		bars []bar
+	}{{BarsFamily, bars()}, {NestedFamily, nestedBars()}} {
+		rows := results.RowsOf(family.name)
+		if got, want := len(rows), len(family.bars); got != want {
+			t.Errorf("%s: %d rows, want %d", family.name, got, want)
+		}
+		for _, row := range rows {
+			checkRow(t, row)
 		}
 	}
 	if len(results.Curves) == 0 || len(results.Grids) == 0 {
@@ -66,6 +72,21 @@ func TestRun(t *testing.T) {
 			}
 			checkValues(t, row.Name, row.Cells[0], tiny.CurvePairs)
 		}
+	}
+}
+
+func checkRow(t *testing.T, row Row) {
+	t.Helper()
+	checkValues(t, row.Work, row.This, tiny.Pairs)
+	checkValues(t, row.Work, row.Peer, tiny.Pairs)
+	if row.Family == BarsFamily {
+		checkValues(t, row.Work, row.Bare, tiny.Pairs)
+	}
+	if strings.Contains(row.Work, "parallel") || strings.Contains(row.Work, "two goroutines") {
+		// On a busy machine two threads may never run at the same time.
+		checkValues(t, row.Work, row.CacheLine, min(len(row.CacheLine), tiny.Pairs))
+	} else if len(row.CacheLine) > 0 {
+		t.Errorf("%s: has a cache line's way, but isn't for work in parallel", row.Work)
 	}
 }
 

@@ -20,16 +20,18 @@ type Results struct {
 	Grids    []Grid
 }
 
-// Row is one row of the table of bars. The i-th values of This, Peer and Bare
+// Row is one row of a table of bars. The i-th values of This, Peer and Bare
 // were measured one after another.
 type Row struct {
+	Family    string
 	Work      string
 	Unit      string
-	PeerName  string
+	PeerName  string // or, for calls from inside flights, the work of this library that it is held against
 	PeerEntry string // the peer's entry point
 	This      []float64
 	Peer      []float64
-	Bare      []float64
+	Bare      []float64 // empty: there is no such work
+	CacheLine []float64 // of work in parallel: how long a cache line took from one processor to the other, each time after the others, as far as it could be measured
 	Allocs    []float64 // allocations per operation of this library
 	MaxRatio  float64
 	MaxAllocs *float64 // nil: no bar
@@ -39,7 +41,7 @@ type Row struct {
 // a file.
 func (r Results) Check() error {
 	for _, row := range r.Rows {
-		if n := len(row.This); n == 0 || len(row.Peer) != n || len(row.Bare) != n {
+		if n := len(row.This); n == 0 || len(row.Peer) != n || len(row.Bare) != n && len(row.Bare) != 0 {
 			return fmt.Errorf("row %q: %d, %d and %d values", row.Work, n, len(row.Peer), len(row.Bare))
 		}
 	}
@@ -66,6 +68,17 @@ func (r Results) Check() error {
 		return errors.New("no results")
 	}
 	return nil
+}
+
+// RowsOf returns the rows of a family.
+func (r Results) RowsOf(family string) []Row {
+	var rows []Row
+	for _, row := range r.Rows {
+		if row.Family == family {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // Ratios returns what this library took for each unit the peer took, pair by

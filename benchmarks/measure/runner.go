@@ -33,7 +33,8 @@ const (
 // Families returns all that can be measured, in the order of the report.
 func Families() []Family {
 	return []Family{
-		{Name: BarsFamily, Parts: barParts()},
+		{Name: BarsFamily, Parts: barParts(bars())},
+		{Name: NestedFamily, Parts: barParts(nestedBars())},
 		{Name: InFlightFamily, Parts: inFlightParts()},
 		{Name: CallersFamily, Parts: callersParts()},
 		{Name: DetachingFamily, Parts: detachingParts()},
@@ -47,6 +48,7 @@ func Families() []Family {
 // The names of the families.
 const (
 	BarsFamily       = "Bars"
+	NestedFamily     = "Calls from inside flights"
 	InFlightFamily   = "Keys in flight"
 	CallersFamily    = "Callers on one flight"
 	DetachingFamily  = "Callers that detach"

@@ -14,6 +14,8 @@ type Settings struct {
 	HeapFlights int           // flights in the row of live heap
 	MaxKeys     int           // most keys in flight
 	MaxCallers  int           // most callers on one flight
+	LayerWidth  int           // flights in each of the layers that ask for each other
+	Waiters     int           // flights that wait for one that makes calls
 }
 
 // Full takes about a quarter of an hour on two cores, and three gigabytes.
@@ -26,6 +28,8 @@ var Full = Settings{
 	HeapFlights: 200_000,
 	MaxKeys:     1_000_000,
 	MaxCallers:  100_000,
+	LayerWidth:  40,
+	Waiters:     10_000,
 }
 
 // Short finishes within two minutes on two cores. Its curves end earlier.
@@ -38,6 +42,8 @@ var Short = Settings{
 	HeapFlights: 200_000,
 	MaxKeys:     100_000,
 	MaxCallers:  10_000,
+	LayerWidth:  40,
+	Waiters:     10_000,
 }
 
 // curvePairs returns how often to measure the point of a curve at size n. Small

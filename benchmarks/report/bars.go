@@ -14,6 +14,7 @@ type verdict struct {
 	Value    float64
 	AtMost   float64
 	Bare     float64 // the same quantity of the work without any library; 0 if it isn't known
+	Line     float64 // nanoseconds of a cache line from one processor to the other; 0 if that doesn't matter
 	Runs     int     // that the value is of
 }
 
@@ -25,6 +26,9 @@ func (v verdict) String() string {
 	s := fmt.Sprintf("%s: %s is %.3f, at most %.2f", v.Name, v.Quantity, v.Value, v.AtMost)
 	if v.Bare > 0 {
 		s += fmt.Sprintf("; without any library it is %.2f", v.Bare)
+	}
+	if v.Line > 0 {
+		s += fmt.Sprintf("; a cache line took %.0f ns from one processor to the other", v.Line)
 	}
 	return s
 }
@@ -53,9 +57,14 @@ func rowVerdicts(row measure.Row) []verdict {
 		Quantity: "this / " + row.PeerName,
 		Value:    measure.Median(row.Ratios()),
 		AtMost:   row.MaxRatio,
-		Bare:     measure.Median(measure.Ratios(row.Bare, row.Peer)),
 		Runs:     len(row.Ratios()),
 	}}
+	if len(row.Bare) > 0 {
+		all[0].Bare = measure.Median(measure.Ratios(row.Bare, row.Peer))
+	}
+	if len(row.CacheLine) > 0 {
+		all[0].Line = measure.Median(row.CacheLine)
+	}
 	if row.MaxAllocs != nil {
 		all = append(all, verdict{
 			Name:     row.Work,

@@ -39,6 +39,14 @@ func TestCheckNamesMissedBars(t *testing.T) {
 			func(r *measure.Results) { r.Rows[0].This = times(70) },
 			"missed: Do, unshared, one goroutine: this / x/sync is 0.500, at most 0.30",
 		},
+		"far processors": {
+			func(r *measure.Results) { r.Rows[2].This = times(50) },
+			"missed: Do from two goroutines over the same 1,024 keys: this / x/sync is 0.500, at most 0.40; without any library it is 0.02; a cache line took 200 ns from one processor to the other\n",
+		},
+		"calls from inside": {
+			func(r *measure.Results) { r.Rows[3].This = times(2800) },
+			"missed: A join from inside a flight that 10,000 wait for: this / 1 waits is 4.000, at most 3.00\n",
+		},
 		"allocations": {
 			func(r *measure.Results) { r.Rows[0].Allocs = times(1) },
 			"missed: Do, unshared, one goroutine: allocs/op is 1.000, at most 0.00",

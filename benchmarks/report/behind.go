@@ -18,7 +18,7 @@ type behind struct {
 // explains. For a curve it is the size where the difference is largest.
 func findBehind(r measure.Results) []behind {
 	var all []behind
-	for _, row := range r.Rows {
+	for _, row := range r.RowsOf(measure.BarsFamily) {
 		all = append(all, compare(row.Work, "", row.PeerName, row.This, row.Peer)...)
 	}
 	for _, c := range r.Curves {

@@ -14,13 +14,21 @@ func canned() report {
 	none := 0.0
 	r.Rows = []measure.Row{
 		{
-			Work: "Do, unshared, one goroutine", Unit: "ns/op", PeerName: "x/sync", PeerEntry: "Do",
+			Family: measure.BarsFamily, Work: "Do, unshared, one goroutine", Unit: "ns/op", PeerName: "x/sync", PeerEntry: "Do",
 			This: times(30), Peer: times(140), Bare: times(2), Allocs: []float64{1e-6, 0, 0, 1e-6, 0},
 			MaxRatio: 0.30, MaxAllocs: &none,
 		},
 		{
-			Work: "Live heap per DoChan flight, 200,000 in flight", Unit: "B", PeerName: "x/sync", PeerEntry: "DoChan",
+			Family: measure.BarsFamily, Work: "Live heap per DoChan flight, 200,000 in flight", Unit: "B", PeerName: "x/sync", PeerEntry: "DoChan",
 			This: times(300), Peer: times(379), Bare: times(232), MaxRatio: 1,
+		},
+		{
+			Family: measure.BarsFamily, Work: "Do from two goroutines over the same 1,024 keys", Unit: "ns/op", PeerName: "x/sync", PeerEntry: "Do",
+			This: times(30), Peer: times(100), Bare: times(2), CacheLine: []float64{200, 200, 200, 150, 250}, MaxRatio: 0.40,
+		},
+		{
+			Family: measure.NestedFamily, Work: "A join from inside a flight that 10,000 wait for", Unit: "ns/op", PeerName: "1 waits",
+			This: times(800), Peer: times(700), MaxRatio: 3,
 		},
 	}
 	curve := func(family, title, size, unit string, sizes []int, cost float64, names ...string) {

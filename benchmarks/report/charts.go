@@ -27,9 +27,13 @@ func chartOf(family string, r measure.Results) ([]byte, error) {
 		panels = append(panels, p)
 		return err
 	}
-	if family == measure.BarsFamily && len(r.Rows) > 0 {
-		columns, height = 1, vg.Length(60+28*len(r.Rows))
-		if err := add(barsChart(r.Rows)); err != nil {
+	if rows := r.RowsOf(family); len(rows) > 0 {
+		columns, height = 1, vg.Length(60+28*len(rows))
+		title, axis := "What this library takes of its peer's time or memory: shorter is better", "this / peer"
+		if family == measure.NestedFamily {
+			title, axis = "What a call takes of the time of what it is held against: shorter is better", "ratio"
+		}
+		if err := add(barsChart(title, axis, rows)); err != nil {
 			return nil, err
 		}
 	}
@@ -87,18 +91,20 @@ func tile(panels []*plot.Plot, columns int, height vg.Length) ([]byte, error) {
 
 // barsChart shows for each row what this library takes of its peer's time, and
 // the bar.
-func barsChart(rows []measure.Row) (*plot.Plot, error) {
-	p := newPlot("What this library takes of its peer's time or memory: shorter is better")
-	p.X.Label.Text = "this / peer"
+func barsChart(title, axis string, rows []measure.Row) (*plot.Plot, error) {
+	p := newPlot(title)
+	p.X.Label.Text = axis
 	p.X.Min = 0
 	ratios := make(plotter.Values, len(rows))
 	limits := make(plotter.XYs, len(rows))
 	names := make([]string, len(rows))
+	most := 1.0
 	for i, row := range rows {
 		y := len(rows) - 1 - i // the first row on top
 		ratios[y] = measure.Median(row.Ratios())
 		limits[y] = plotter.XY{X: row.MaxRatio, Y: float64(y)}
 		names[y] = row.Work + " (" + row.PeerName + ")"
+		most = max(most, ratios[y], row.MaxRatio)
 	}
 	bars, err := plotter.NewBarChart(ratios, 14)
 	if err != nil {
@@ -114,7 +120,7 @@ func barsChart(rows []measure.Row) (*plot.Plot, error) {
 	marks.GlyphStyle = draw.GlyphStyle{Color: color.RGBA{R: 0xc0, A: 0xff}, Radius: 9, Shape: verticalMark{}}
 	p.Add(bars, marks)
 	p.NominalY(names...)
-	p.X.Max = max(1.05, slices.Max(ratios)*1.05)
+	p.X.Max = most * 1.05
 	p.Y.Max = float64(len(rows)) + 0.2 // leaves a row for the legend
 	small := *marks
 	small.Radius = 4

@@ -104,7 +104,7 @@ func render(r report) ([]byte, error) {
 			d.Growth = append(d.Growth, s)
 		}
 	}
-	for _, row := range r.Results.Rows {
+	for _, row := range r.Results.RowsOf(measure.BarsFamily) {
 		d.Meanings = append(d.Meanings, meaning{row.Work, meanings[row.Work]})
 	}
 	if v := curveVerdicts(r.Results.Curves); len(v) > 0 {
@@ -125,8 +125,8 @@ func render(r report) ([]byte, error) {
 // sectionOf collects what was measured for a family.
 func sectionOf(family string, r measure.Results) section {
 	s := section{Name: family, Text: familyNotes[family], Chart: chartName(family)}
-	if family == measure.BarsFamily && len(r.Rows) > 0 {
-		s.Tables = append(s.Tables, titledTable{family, barsTable(r.Rows).RenderMarkdown()})
+	if rows := r.RowsOf(family); len(rows) > 0 {
+		s.Tables = append(s.Tables, titledTable{family, rowsTable(family, rows).RenderMarkdown()})
 	}
 	for _, c := range r.Curves {
 		if c.Family == family {

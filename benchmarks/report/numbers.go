@@ -41,6 +41,15 @@ func ratio(values []float64) string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", measure.Median(values), slices.Min(values), slices.Max(values))
 }
 
+// roundSpan writes the median of values as a whole number, and the interval they
+// lie in.
+func roundSpan(values []float64) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f (%.0f–%.0f)", measure.Median(values), slices.Min(values), slices.Max(values))
+}
+
 // allocations writes the median of allocations per operation. The few that the
 // measuring makes are rounded away.
 func allocations(values []float64) string {

@@ -19,9 +19,11 @@ func printTables(to io.Writer, r report) error {
 		_, err := fmt.Fprintf(to, "%s\n%s\n\n", title, t.Render())
 		return err
 	}
-	if len(r.Results.Rows) > 0 {
-		if err := print("Bars", barsTable(r.Results.Rows)); err != nil {
-			return err
+	for _, family := range []string{measure.BarsFamily, measure.NestedFamily} {
+		if rows := r.Results.RowsOf(family); len(rows) > 0 {
+			if err := print(family, rowsTable(family, rows)); err != nil {
+				return err
+			}
 		}
 	}
 	for _, c := range r.Results.Curves {
@@ -49,7 +51,7 @@ func newTable(header ...string) table.Writer {
 	for i, name := range header {
 		row = append(row, name)
 		align := text.AlignRight
-		if name == "" || name == "work" || name == "peer" || name == "curve" || name == "compared" {
+		if name == "" || name == "work" || name == "peer" || name == "held against" || name == "curve" || name == "compared" {
 			align = text.AlignLeft
 		}
 		columns = append(columns, table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align})
@@ -59,9 +61,18 @@ func newTable(header ...string) table.Writer {
 	return t
 }
 
+// rowsTable is the table of the rows of a family.
+func rowsTable(family string, rows []measure.Row) table.Writer {
+	if family == measure.NestedFamily {
+		return nestedTable(rows)
+	}
+	return barsTable(rows)
+}
+
 // barsTable is the table of bars.
 func barsTable(rows []measure.Row) table.Writer {
-	t := newTable("work", "peer", "this", "peer's", "bare", "this / peer", "at most", "allocs/op", "at most", "bar")
+	t := newTable("work", "peer", "this", "peer's", "bare", "this / peer", "at most", "allocs/op", "at most", "bar",
+		"a cache line from one processor to the other, ns")
 	for _, row := range rows {
 		allocs, mostAllocs := "", ""
 		if len(row.Allocs) > 0 {
@@ -75,6 +86,20 @@ func barsTable(rows []measure.Row) table.Writer {
 			spread(row.This, row.Unit), spread(row.Peer, row.Unit), spread(row.Bare, row.Unit),
 			ratio(row.Ratios()), fmt.Sprintf("%.2f", row.MaxRatio), allocs, mostAllocs,
 			outcome(rowVerdicts(row)...),
+			roundSpan(row.CacheLine),
+		})
+	}
+	return t
+}
+
+// nestedTable is the table of calls from inside flights.
+func nestedTable(rows []measure.Row) table.Writer {
+	t := newTable("work", "held against", "this", "that", "this / that", "at most", "bar")
+	for _, row := range rows {
+		t.AppendRow(table.Row{
+			row.Work, row.PeerName,
+			spread(row.This, row.Unit), spread(row.Peer, row.Unit),
+			ratio(row.Ratios()), fmt.Sprintf("%.2f", row.MaxRatio), outcome(rowVerdicts(row)...),
 		})
 	}
 	return t
