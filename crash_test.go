@@ -14,7 +14,10 @@ import (
 
 var errBoom = errors.New("boom")
 
-var crashHeader = regexp.MustCompile(`(?m)^panic: boom$`)
+var (
+	crashHeader = regexp.MustCompile(`(?m)^panic: boom$`)
+	logged      = regexp.MustCompile(`(?m)^ +\w+_test\.go:\d+: `) // by a test that goes on
+)
 
 // crashes fails the test unless the process crashes when body runs in a
 // bubble, with a panic that shows the value and the stack of the function. The
@@ -30,6 +33,8 @@ func crashes(t *testing.T, body func(t *testing.T)) {
 		t.Errorf("the process crashed with another panic:\n%s", output)
 	case strings.Contains(output, "--- FAIL"):
 		t.Errorf("the panic could have been recovered by the test:\n%s", output)
+	case logged.MatchString(output):
+		t.Errorf("something was wrong before the process crashed:\n%s", output)
 	}
 }
 

@@ -235,7 +235,7 @@ func inChild(t *testing.T, body func()) (output string, crashed bool) {
 		os.Exit(0)
 	}
 	pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(t.Name()), "/", "$/^") + "$"
-	cmd := exec.Command(os.Args[0], "-test.run="+pattern, "-test.count=1")
+	cmd := exec.Command(os.Args[0], "-test.run="+pattern, "-test.count=1", "-test.v") // so that logs come before a crash
 	cmd.Env = append(os.Environ(), variable+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
