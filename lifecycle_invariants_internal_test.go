@@ -107,6 +107,7 @@ func (tr *transition) checkFlight(n int8) {
 		tr.want(s.aside == (f.forgotten || f.status == sending), "that flight %d is set aside is %t", n, s.aside)
 	}
 	tr.want(s.callers == f.callers(), "flight %d has %d callers, want %d", n, s.callers, f.callers())
+	tr.want(s.stamped || f.boarded == 1 && f.status == running, "it isn't known when flight %d began", n)
 	if !s.gathered {
 		alone := f.boarded == 1 && tr.after.calls[n].way.runs() && !f.awaited && f.status == running && !tr.scope.begins()
 		tr.want(alone, "flight %d has no crowd", n)
@@ -362,7 +363,7 @@ func (tr *transition) checkStats(when string) {
 func (tr *transition) checkInFlight() {
 	listed := tr.u.group.InFlight()
 	for i := range listed {
-		listed[i].Since = time.Time{}
+		listed[i].Since = listed[i].Since.Round(0)
 	}
 	for n := range tr.after.n {
 		f := &tr.after.flights[n]
@@ -378,7 +379,8 @@ func (tr *transition) checkInFlight() {
 		case f.on == 0:
 			state = Abandoned
 		}
-		want := Flight[int]{Key: tr.u.keys[f.key], Callers: f.callers(), State: state, Forgotten: f.forgotten}
+		since := tr.u.made.Add(time.Duration(f.since) * passing).Round(0)
+		want := Flight[int]{tr.u.keys[f.key], f.callers(), state, f.forgotten, since}
 		if i := slices.Index(listed, want); i >= 0 {
 			listed = slices.Delete(listed, i, i+1)
 		} else {
@@ -395,6 +397,10 @@ func (tr *transition) checkLateDetaching() {
 		c := &tr.after.calls[n]
 		if !c.left && c.way.detachable() && tr.after.flights[c.flight].status >= sending {
 			tr.want(!tr.u.detachesLate(tr.u.calls[n]), "call %d detaches after its flight has landed", n)
+			if !tr.u.free() {
+				tr.fault("the lock is held when call %d has tried to detach", n)
+				return
+			}
 		}
 	}
 	tr.checkStats("after late calls of detach ")

@@ -148,6 +148,7 @@ type modelFlight struct {
 	old       bool // more than ForgetAfter has passed since it began, or it hasn't begun and it did since it is there
 	awaited   bool // a Wait waits for it
 	succeeds  bool // it was a successor when it was made
+	since     int8 // when it began, or its leader called, as a number of doPass
 
 	successor, predecessor int8
 
@@ -172,6 +173,7 @@ type model struct {
 	copying [mostCalls]int8
 	depth   int8 // of copying: the landings that have stopped at a copy
 	waits   int8
+	passed  int8 // how often more time than ForgetAfter has passed
 	stats   Stats
 	answer  bool // of the last ForgetUnshared
 }
@@ -254,7 +256,8 @@ func (m *model) take(sc *scope, s step) {
 	case doWatch:
 		m.calls[s.n].watched = true
 	case doBegin:
-		m.flights[s.n].begun, m.flights[s.n].old = true, false // 22: from the call of its function
+		f := &m.flights[s.n]
+		f.begun, f.old, f.since = true, false, m.passed // 22: from the call of its function
 	case doLand:
 		m.land(sc, s.n, s.how)
 	case doSend:
@@ -268,6 +271,7 @@ func (m *model) take(sc *scope, s step) {
 	case doForgetUnshared:
 		m.answer = m.forgetUnshared(sc, s.n)
 	case doPass:
+		m.passed++
 		for n := range m.n {
 			m.flights[n].old = m.flights[n].inAir()
 		}
@@ -302,7 +306,7 @@ func (m *model) call(sc *scope, n int8, w way, key int8) {
 
 func (m *model) lead(n, key, predecessor int8) {
 	m.calls[n] = modelCall{flight: n}
-	m.flights[n] = modelFlight{status: running, key: key, on: 1 << n, boarded: 1, successor: none, predecessor: predecessor}
+	m.flights[n] = modelFlight{status: running, key: key, on: 1 << n, boarded: 1, since: m.passed, successor: none, predecessor: predecessor}
 	m.stats.InFlight++
 	if predecessor == none {
 		m.table[key] = n
@@ -363,6 +367,7 @@ func (m *model) land(sc *scope, n int8, how uint8) {
 	if s := f.successor; s != none {
 		m.flights[s].status = running
 		m.flights[s].predecessor = none
+		m.flights[s].since = m.passed
 		f.successor = none
 		m.stats.Flights++
 	}

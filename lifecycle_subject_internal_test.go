@@ -23,6 +23,7 @@ type subject struct {
 	group   *Group[int, int]
 	shard   *shard[int, int]
 	keys    [2]int
+	made    time.Time
 	calls   []*subjectCall
 	flights []*subjectFlight // by the numbers of their leaders; nil if the call leads none
 
@@ -53,6 +54,12 @@ type subjectFlight struct {
 	awaited chan struct{}
 }
 
+// forgetAfter is the option, and passing how long doPass takes.
+const (
+	forgetAfter = time.Millisecond
+	passing     = 2 * forgetAfter
+)
+
 // copied is what Clone adds to a value.
 const copied = 1000
 
@@ -65,10 +72,10 @@ var (
 )
 
 func newSubject(sc *scope) *subject {
-	u := &subject{scope: sc, keys: keysOfOneShard()}
+	u := &subject{scope: sc, keys: keysOfOneShard(), made: time.Now()}
 	opts := Options[int, int]{Recover: true, CancelAbandoned: sc.cancelAbandoned}
 	if sc.forgetAfter {
-		opts.ForgetAfter = time.Millisecond
+		opts.ForgetAfter = forgetAfter
 	}
 	if sc.clone {
 		opts.Clone = u.clone
@@ -129,7 +136,7 @@ func (u *subject) take(s step) {
 	case doForgetUnshared:
 		u.answer = u.group.ForgetUnshared(u.keys[s.n])
 	case doPass:
-		time.Sleep(2 * time.Millisecond) // in a bubble
+		time.Sleep(passing) // in a bubble
 	case doWait:
 		u.wait()
 	}
@@ -240,7 +247,7 @@ func (u *subject) breakOff(c *subjectCall) {
 	}()
 	c.call.trace.hooks.Join = func(context.Context, int, uint64) { panic(errHook) }
 	defer func() { c.call.trace.hooks.Join = nil }()
-	c.call.traceJoin(nil, c.l, c.h)
+	c.call.traceJoin(context.Background(), c.l, c.h)
 }
 
 // detachesLate reports whether a call can still detach.
@@ -284,6 +291,7 @@ type sight struct {
 	f                      *flight[int, int]
 	key, callers, joined   int
 	aside, gathered        bool
+	stamped                bool // it is known when it began
 	crowd                  *crowd[int, int]
 	crowdsFlight           *flight[int, int]
 	cancelled              bool
@@ -296,7 +304,7 @@ type sight struct {
 }
 
 func (u *subject) look(f *flight[int, int]) sight {
-	s := sight{f: f, key: f.Key(), callers: f.callers(), aside: f.Aside(), context: f.context, crowd: f.crowd}
+	s := sight{f: f, key: f.Key(), callers: f.callers(), aside: f.Aside(), stamped: f.since != 0, context: f.context, crowd: f.crowd}
 	c := f.crowd
 	if c == nil {
 		return s
