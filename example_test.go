@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -262,4 +263,166 @@ func ExampleGroup_Wait() {
 	// caller: context canceled
 	// counted 42
 	// closing the database
+}
+
+// A store keeps prices in a cache in front of their source. However its calls
+// meet, no old price stays in the cache.
+type store struct {
+	source, cache sync.Map // from product to price
+	loads         singleflight.Group[string, int]
+	hasRead       func() // for the example
+}
+
+// price returns the price from the cache, or from the source.
+func (s *store) price(ctx context.Context, product string) (int, error) {
+	if price, ok := s.cache.Load(product); ok {
+		return price.(int), nil
+	}
+	price, err, _ := s.loads.DoContext(ctx, product, func(ctx context.Context) (int, error) {
+		price, ok := s.source.Load(product)
+		if !ok {
+			return 0, fmt.Errorf("no price of %s", product)
+		}
+		s.hasRead()
+
+		s.cache.Store(product, price) // first set,
+		if singleflight.Forgotten(ctx) {
+			s.cache.Delete(product) // then delete again if forgotten, before the function returns
+		}
+		return price.(int), nil
+	})
+	return price, err
+}
+
+// setPrice changes a price.
+func (s *store) setPrice(product string, price int) {
+	s.source.Store(product, price) // first write,
+	s.loads.Forget(product)        // then Forget,
+	s.cache.Delete(product)        // then delete
+}
+
+// A price changes when a flight has read the old one and not yet put it into the
+// cache. The flight notices, and takes it out again.
+func ExampleForgotten() {
+	s := &store{hasRead: func() {}}
+	s.source.Store("tea", 3)
+	s.hasRead = func() {
+		s.hasRead = func() {}
+		s.setPrice("tea", 4) // as another goroutine would
+	}
+
+	ctx := context.Background()
+	fmt.Println(s.price(ctx, "tea")) // read before the change
+	_, ok := s.cache.Load("tea")
+	fmt.Println("in the cache:", ok)
+	fmt.Println(s.price(ctx, "tea"))
+	fmt.Println(s.cache.Load("tea"))
+
+	// Output:
+	// 3 <nil>
+	// in the cache: false
+	// 4 <nil>
+	// 4 true
+}
+
+// Work without a value: a key's index is rebuilt once, however many ask for it
+// at the same time.
+func ExampleGroup_withoutValue() {
+	var rebuilds singleflight.Group[string, struct{}]
+
+	rebuild := func(ctx context.Context, index string) error {
+		_, err, _ := rebuilds.DoContext(ctx, index, func(context.Context) (struct{}, error) {
+			fmt.Println("rebuilding", index)
+			return struct{}{}, nil
+		})
+		return err
+	}
+
+	fmt.Println(rebuild(context.Background(), "users"))
+
+	// Output:
+	// rebuilding users
+	// <nil>
+}
+
+// A group in a struct, by value, with options.
+func ExampleGroup_field() {
+	type service struct {
+		users singleflight.Group[int, string]
+	}
+	s := service{users: singleflight.Group[int, string]{
+		Options: singleflight.Options[int, string]{FlightTimeout: 10 * time.Second},
+	}}
+
+	name, err, _ := s.users.DoContext(context.Background(), 7, func(ctx context.Context) (string, error) {
+		_, ok := ctx.Deadline()
+		return fmt.Sprint("Ada, deadline: ", ok), nil
+	})
+	fmt.Println(name, err)
+
+	// Output:
+	// Ada, deadline: true <nil>
+}
+
+// DoResult tells a caller whether its function ran, for a metric for example. A
+// variable that the function sets wouldn't: after the caller has left, the
+// function still writes to it.
+func ExampleGroup_DoResult() {
+	var g singleflight.Group[string, int]
+	ctx := context.Background()
+
+	started, rows := make(chan bool), make(chan int)
+	count := func(context.Context) (int, error) {
+		started <- true
+		return <-rows, nil
+	}
+	first := make(chan singleflight.Result[int])
+	go func() { first <- g.DoResult(ctx, "orders", count) }()
+	<-started
+	second := g.DoChanContext(ctx, "orders", count) // joins
+
+	rows <- 42
+	for _, r := range []singleflight.Result[int]{<-first, <-second} {
+		fmt.Println(r.Val, "led:", r.Leader)
+	}
+
+	// Output:
+	// 42 led: true
+	// 42 led: false
+}
+
+// A function hangs. After a while its key is no longer held by it: the next call
+// runs beside it.
+func ExampleOptions_forgetAfter() {
+	const patience = time.Millisecond // minutes, in a service
+	g := singleflight.New(singleflight.Options[string, int]{ForgetAfter: patience})
+
+	started, hangs := make(chan bool), make(chan int)
+	g.DoChan("orders", func() (int, error) {
+		started <- true
+		return <-hangs, nil
+	})
+	<-started
+	time.Sleep(2 * patience)
+	n, err, _ := g.Do("orders", func() (int, error) { return 42, nil })
+	fmt.Println(n, err)
+
+	// Output:
+	// 42 <nil>
+}
+
+// A function that reports why it was stopped.
+func ExampleErrFlightTimeout() {
+	g := singleflight.New(singleflight.Options[string, int]{FlightTimeout: time.Millisecond})
+
+	_, err, _ := g.DoContext(context.Background(), "orders", func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	})
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, singleflight.ErrFlightTimeout), errors.Is(err, context.DeadlineExceeded))
+
+	// Output:
+	// singleflight: flight timeout
+	// true true
 }

@@ -419,6 +419,36 @@ func TestBrokenContextIsItsOwnCallersTrouble(t *testing.T) {
 	}
 }
 
+func TestBrokenContextOfALeaderIsNoJoinersTrouble(t *testing.T) {
+	// Clause 23: the same for a context that breaks when its call has led: a call from inside a flight that joins asks
+	// it nothing, nor does one that is refused, nor a landing.
+	for name, breakOff := range map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			eachPair(t, bound, bound, func(t *testing.T, leads, joins way) {
+				var g group
+				outer, j := newJob(), newJob()
+				holder := byDoContext.call(&g, t.Context(), "outer key", outer)
+				broken := false
+				ctx := hookContext{newForeignContext(outer.ctx), new(watches), func(method string) {
+					if method == "Value" && broken {
+						breakOff()
+					}
+				}}
+				leader := leads.call(&g, ctx, "key", j)
+				broken = true
+				joiner := joins.call(&g, outer.ctx, "key", newJob())
+				joiner.waits(t)
+				joins.call(&g, j.ctx, "outer key", newJob()).got(t, answer{Err: singleflight.ErrDeadlock})
+				j.returns(7)
+				leader.got(t, answer{Val: 7, Shared: true, Leader: true})
+				joiner.got(t, answer{Val: 7, Shared: true})
+				outer.returns(8)
+				holder.got(t, answer{Val: 8, Leader: true})
+			})
+		})
+	}
+}
+
 func TestPanicInStopOfAContextEndsTheOtherWatches(t *testing.T) {
 	// Clause 26: no goroutine is left, and the Land hook runs, whatever a caller's context does after the landing.
 	for place := range 3 {

@@ -49,8 +49,12 @@ import (
 // Any comparable key works. A key that doesn't equal itself (NaN) never joins.
 // A key that is or holds an interface whose dynamic type can't be compared
 // makes every method that takes it panic, unless the call's context has ended,
-// and changes nothing. Values must be smaller than 64 kB, since Go has no
-// channels of larger ones.
+// and changes nothing. A key must tell apart all that the function's result
+// depends on, credentials included: who joins gets what was made for the leader.
+//
+// Values take at most 65,504 bytes; larger ones are passed by pointers. Go has
+// no channels of elements of 64 kB, so a Group of larger values doesn't compile:
+// "channel element type too large".
 //
 // A Group can be used inside the bubbles of [testing/synctest], in one after
 // another, and outside them, but the callers of one flight must all be in one
@@ -127,7 +131,8 @@ func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
 // the one in the air and its successor if there are any. The callers of those
 // still get their outcomes. A function that writes what the flights read
 // forgets the key after the write, so that nobody is given what was read
-// before.
+// before. Where the flights also fill a cache that isn't enough: see
+// [Forgotten].
 func (g *Group[K, V]) Forget(key K) {
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
@@ -140,7 +145,8 @@ func (g *Group[K, V]) Forget(key K) {
 
 // ForgetUnshared does what [Group.Forget] does, but only if no second caller
 // ever joined the flight that a call with this key would join now, or if there
-// is none to join. It reports whether that was so.
+// is none to join, such as one that [Options].ForgetAfter calls too old. It
+// reports whether that was so.
 func (g *Group[K, V]) ForgetUnshared(key K) bool {
 	hash := inflight.Hash(key)
 	s := g.shard(hash)
@@ -171,7 +177,8 @@ func (g *Group[K, V]) ForgetUnshared(key K) bool {
 // A call from inside a flight that it would wait for, or that one of those
 // waits for, returns [ErrDeadlock]; Wait knows by ctx where it is called from,
 // as [Group.DoContext] does. A flight that begins to wait for the caller's own
-// after that isn't noticed. A nil ctx panics. In a bubble of
+// after that isn't noticed, nor is a call from [Options].Clone, which would wait
+// for its own flight. A nil ctx panics. In a bubble of
 // [testing/synctest] there must be no flight of the group outside of it, and
 // the other way round.
 func (g *Group[K, V]) Wait(ctx context.Context) error {

@@ -15,11 +15,18 @@ import (
 // outcome.
 //
 // The context that fn gets carries the values of the leader's ctx, but neither
-// its cancellation nor its deadline. It is done once the flight has landed,
-// and before that only by [Options].CancelAbandoned or
-// [Options].FlightTimeout. fn runs on a goroutine of its own, so it may run on
-// after its leader has returned; if ctx can't end (ctx.Done() is nil), it runs
-// on the caller's.
+// its cancellation nor its deadline: unless [Options].FlightTimeout sets one, it
+// has no deadline at all, also when all callers have left. It is done once the
+// flight has landed, and before that only by [Options].CancelAbandoned or
+// [Options].FlightTimeout; [context.Cause] tells which, [ErrAbandoned] or
+// [ErrFlightTimeout]. fn runs on a goroutine of its own, so it may run on after
+// its leader has returned; if ctx can't end (ctx.Done() is nil), it runs on the
+// caller's.
+//
+// If fn panics, every caller that is on the flight then panics with one
+// [*PanicError], as with Do. If nobody is left on it, or one of those who are
+// waits for a channel, the process crashes with that panic; [Options].Recover
+// prevents this.
 //
 // A flight that all its callers have left is abandoned. It goes on and can
 // still be joined, unless [Options].CancelAbandoned is set. A flight that a
@@ -40,7 +47,8 @@ func (g *Group[K, V]) DoContext(ctx context.Context, key K, fn func(context.Cont
 
 // DoResult is [Group.DoContext] with a [Result], by which the caller learns
 // whether it led the flight. A caller that detaches, whose ctx is already done or
-// that is refused gets a Result with that error and nothing else.
+// that is refused with [ErrDeadlock] gets a Result with that error and nothing
+// else: a leader that left isn't Leader.
 func (g *Group[K, V]) DoResult(ctx context.Context, key K, fn func(context.Context) (V, error)) (r Result[V]) {
 	if err := ended(ctx); err != nil {
 		return Result[V]{Err: err}
@@ -129,8 +137,9 @@ func (g *Group[K, V]) Func(fn func(context.Context, K) (V, error)) func(context.
 //	writer:   write the source, Forget (not ForgetUnshared), delete the entry
 //
 // It holds if only functions with a context, of one group, fill the cache; if
-// they read the source itself; and if set and delete have taken effect when they
-// return. So they must not use ctx, which may have ended (see
+// they read the source itself, not a cache, nor a flight of another group, unless
+// the writer forgets there first; and if set and delete have taken effect when
+// they return. So these must not use ctx, which may have ended (see
 // [context.WithoutCancel]), and an entry whose set failed is deleted too.
 func Forgotten(ctx context.Context) bool {
 	f := waitfor.Innermost(ctx)

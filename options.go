@@ -12,6 +12,10 @@ type Options[K comparable, V any] struct {
 	// the next call of its key leads a successor, which runs once the
 	// cancelled flight has landed. Without it an abandoned flight goes on,
 	// and later calls join it.
+	//
+	// A function that ignores its context keeps the key's next callers
+	// waiting until it returns, or their own contexts end. What helps is
+	// ForgetAfter, or Group.Forget: after them the next call doesn't wait.
 	CancelAbandoned bool
 
 	// Recover hands a panic in a function to the flight's callers as a
@@ -35,7 +39,10 @@ type Options[K comparable, V any] struct {
 	// call that finds it held by a flight whose function has run for longer
 	// forgets that flight, as Forget does, and leads a new one beside it. So a
 	// function that never returns doesn't hold its key for good. 0 means never.
-	// The callers of the forgotten flight stay with it.
+	// Until there is such a call nothing is forgotten. The callers of the
+	// forgotten flight stay with it; a successor that waits for it is forgotten
+	// too, and otherwise has its own time, from the call of its own function.
+	// Group.InFlight and Forgotten tell that a flight was forgotten.
 	ForgetAfter time.Duration
 
 	// Clone makes each caller of a shared result its own copy, so that none
@@ -44,7 +51,8 @@ type Options[K comparable, V any] struct {
 	// shared. The value that it is given is never handed out, and calls for
 	// several callers may run at the same time.
 	//
-	// Handing out copies is part of the landing: Clone must not call Wait.
+	// Handing out copies is part of the landing, so Clone must be quick, and
+	// one that calls Group.Wait waits for itself.
 	//
 	// A blocking caller's copy is made on its own goroutine; a panic or
 	// Goexit in Clone is that caller's alone. For a channel caller Clone runs
@@ -59,7 +67,8 @@ type Options[K comparable, V any] struct {
 }
 
 // New returns a group with the given options. It panics if one of the durations
-// is negative.
+// is negative, and names it. So does every method that takes a key, on a group
+// whose field has such Options.
 func New[K comparable, V any](opts Options[K, V]) *Group[K, V] {
 	opts.check()
 	return &Group[K, V]{Options: opts}

@@ -59,6 +59,28 @@ func TestPanicReachesEveryCaller(t *testing.T) {
 	})
 }
 
+// A nil *PanicError can be printed and looked through like any other: a function
+// may return one as its error, or panic with one.
+func TestNilPanicErrorIsAnError(t *testing.T) {
+	var p *singleflight.PanicError
+	if text := p.Error(); text != "<nil>" {
+		t.Errorf("its text is %q", text)
+	}
+	if p.Unwrap() != nil || errors.Is(p, errFlight) {
+		t.Error("it wraps something")
+	}
+	g := singleflight.New(singleflight.Options[string, int]{Recover: true})
+	_, err, _ := g.Do("key", func() (int, error) { return 0, p })
+	if err != error(p) || err.Error() != "<nil>" {
+		t.Errorf("got %v", err)
+	}
+	_, err, _ = g.Do("key", func() (int, error) { return explode(p) })
+	outer, ok := errors.AsType[*singleflight.PanicError](err)
+	if !ok || outer == nil || outer.Value != any(p) || !strings.HasPrefix(outer.Error(), "<nil>\n\n") {
+		t.Errorf("a panic with it became %v", err)
+	}
+}
+
 // Clause 6: a panic that nobody shares is a *PanicError too.
 func TestPanicReachesLeaderAlone(t *testing.T) {
 	eachWay(t, blockingWays, func(t *testing.T, w way) {

@@ -9,8 +9,8 @@ import (
 	"runtime/debug"
 )
 
-// A Result is what a channel caller receives: the results of [Group.Do] in one
-// value.
+// A Result is what a channel caller receives, and what [Group.DoResult] returns:
+// the results of [Group.Do] in one value.
 type Result[V any] struct {
 	Val    V
 	Err    error
@@ -29,7 +29,8 @@ var ErrGoexit = errors.New("singleflight: runtime.Goexit was called")
 var ErrDeadlock = errors.New("singleflight: call would make its flight wait for itself")
 
 // ErrFlightTimeout is the [context.Cause] of a flight's context that ended by
-// [Options].FlightTimeout. It matches [context.DeadlineExceeded] by [errors.Is].
+// [Options].FlightTimeout. It matches [context.DeadlineExceeded] by [errors.Is],
+// and its Timeout method reports true, as that of DeadlineExceeded does.
 var ErrFlightTimeout error = &cause{"singleflight: flight timeout", context.DeadlineExceeded}
 
 // ErrAbandoned is the [context.Cause] of a flight's context that ended by
@@ -55,7 +56,7 @@ type PanicError struct {
 	Stack []byte // of the goroutine that panicked, as by debug.Stack without its first line
 }
 
-// Error returns the panic's value and its stack.
+// Error returns the panic's value and its stack; of a nil *PanicError "<nil>".
 func (p *PanicError) Error() string {
 	if p == nil {
 		return "<nil>" // a function may return a nil *PanicError, or panic with one

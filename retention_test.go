@@ -252,6 +252,150 @@ func TestLandedFlightIsNotKeptByItsContext(t *testing.T) {
 	runtime.KeepAlive(contexts)
 }
 
+// Clause 24: a flight's context that somebody keeps, or one derived from it,
+// doesn't keep the group, whatever else the flight had.
+func TestGroupIsNotKeptByContextsOfItsFlights(t *testing.T) {
+	var groups []weak.Pointer[group]
+	var contexts []context.Context
+	keep := func(g *group, ctx context.Context, end <-chan bool) (int, error) {
+		child, cancel := context.WithCancel(ctx)
+		context.AfterFunc(ctx, cancel)
+		contexts = append(contexts, ctx, child)
+		g.DoContext(ctx, "key", nil) // so that the graph knows the flight
+		<-end
+		return 7, nil
+	}
+	for name, opts := range map[string]singleflight.Options[string, int]{
+		"none":            {},
+		"Trace":           {Trace: new(singleflight.Trace[string])},
+		"CancelAbandoned": {CancelAbandoned: true},
+		"FlightTimeout":   {FlightTimeout: 1e18},
+		"ForgetAfter":     {ForgetAfter: 1e18},
+		"Recover, Clone":  {Recover: true, Clone: func(v int) int { return v }},
+		"all": {
+			Trace: new(singleflight.Trace[string]), CancelAbandoned: true, FlightTimeout: 1e18, ForgetAfter: 1e18,
+			Recover: true, Clone: func(v int) int { return v },
+		},
+	} {
+		for _, leads := range bound {
+			for _, joins := range append(ways, way{name: "nobody"}) {
+				synctest.Test(t, func(t *testing.T) {
+					g := singleflight.New(opts)
+					groups = append(groups, weak.Make(g))
+					ctx, cancel := context.WithCancel(t.Context())
+					end := make(chan bool)
+					call := func(ctx context.Context) {
+						if !leads.detaches {
+							ctx = context.WithoutCancel(ctx)
+						}
+						fn := func(ctx context.Context) (int, error) { return keep(g, ctx, end) }
+						if leads.channel {
+							g.DoChanContext(ctx, "key", fn)
+						} else {
+							go g.DoContext(ctx, "key", fn)
+						}
+						synctest.Wait()
+					}
+					call(ctx)
+					if joins.name != "nobody" {
+						go enter(joins, g, ctx, "key", nil)
+						synctest.Wait()
+					}
+					if name == "none" || opts.CancelAbandoned {
+						cancel()
+						synctest.Wait()
+						call(t.Context()) // joins, or leads a successor
+					}
+					close(end)
+					synctest.Wait()
+					cancel()
+				})
+			}
+		}
+	}
+	for range 20 {
+		runtime.GC()
+	}
+	kept := 0
+	for _, g := range groups {
+		if g.Value() != nil {
+			kept++
+		}
+	}
+	if kept > 0 {
+		t.Errorf("%d of %d groups are kept", kept, len(groups))
+	}
+	runtime.KeepAlive(contexts)
+}
+
+// Clause 24: nor does the group keep anything of a call that was refused, while
+// the flight that refused it goes on.
+func TestRefusedCallIsNotKept(t *testing.T) {
+	for _, leads := range bound {
+		for _, calls := range bound {
+			t.Run(leads.name+"/"+calls.name, func(t *testing.T) {
+				var all objects
+				synctest.Test(t, func(t *testing.T) {
+					g := new(objectGroup)
+					key := new(object)
+					end := make(chan bool)
+					fn := func(ctx context.Context) (*object, error) {
+						for range 3 {
+							r := enter(calls, g, all.context(ctx, "refused"), key, all.ends("refused", "value", nil))
+							if r.Err != singleflight.ErrDeadlock {
+								t.Errorf("the call got %v", r.Err)
+							}
+						}
+						<-end
+						return nil, nil
+					}
+					lead(t, leads, g, key, fn)
+					all.collected(t)
+					close(end)
+					synctest.Wait()
+					runtime.KeepAlive(key)
+				})
+			})
+		}
+	}
+}
+
+// Clauses 16 and 24: nor of one that would have led a successor.
+func TestRefusedSuccessorIsNotKept(t *testing.T) {
+	for _, calls := range bound {
+		t.Run(calls.name, func(t *testing.T) {
+			var all objects
+			synctest.Test(t, func(t *testing.T) {
+				g := singleflight.New(singleflight.Options[*object, *object]{CancelAbandoned: true})
+				key := new(object)
+				ctx, cancel := context.WithCancel(t.Context())
+				proceed, end := make(chan bool), make(chan bool)
+				go g.DoContext(ctx, key, func(ctx context.Context) (*object, error) {
+					<-proceed
+					r := enter(calls, g, all.context(context.WithoutCancel(ctx), "refused"), key, all.ends("refused", "value", nil))
+					if r.Err != singleflight.ErrDeadlock {
+						t.Errorf("the call got %v", r.Err)
+					}
+					<-end
+					return nil, nil
+				})
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				close(proceed)
+				synctest.Wait()
+				all.collected(t)
+				if n := g.Stats().InFlight; n != 1 {
+					t.Errorf("%d flights are in the air, want 1", n)
+				}
+				close(end)
+				synctest.Wait()
+				runtime.KeepAlive(key)
+			})
+		})
+	}
+}
+
 // Clause 24: what a caller brought that has detached isn't kept after the
 // landing either.
 func TestLandedFlightDoesNotKeepCallersThatDetached(t *testing.T) {
