@@ -141,7 +141,7 @@ func (g *Group[K, V]) copies(o *outcome[V]) bool {
 
 // send sends the outcome to a channel caller. It isn't inlined, so that the
 // Result is off the stack when what follows needs that: a flight's goroutine
-// that outgrows the stack that it began with takes 1 to 3 µs longer.
+// that outgrows the stack that it began with takes much longer.
 //
 //go:noinline
 func (o *outcome[V]) send(ch chan<- Result[V], leads bool) {

@@ -81,8 +81,8 @@ func (g *Group[K, V]) parts() []*shard[K, V] {
 // but what doesn't change. Nothing of the user's runs under that lock. A flight
 // and its successors are in one shard for life.
 //
-// The group's mutex order is: the lock of the graph of who waits for whom, then
-// that of a shard. Under the latter the former is only tried.
+// The lock of the graph of who waits for whom comes before that of a shard: under
+// the latter the former is only tried.
 //
 // Where pointers have 64 bits a shard is two cache lines, so that neighbours
 // share none, and an unshared Do writes to the first alone.

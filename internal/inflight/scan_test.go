@@ -73,14 +73,21 @@ func TestScanOfATableThatChanges(t *testing.T) {
 	}()
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := scanned{t: t, random: random, index: make(map[*flight[int]]int)}
-	for round := range 60 {
-		for range random.IntN(3000) {
-			s.change(round%3 - 1)
+	for range 4 {
+		for buckets := minBuckets; buckets <= 4096; buckets *= 2 {
+			s.resize(0)
+			s.resize(buckets) // it is about to grow
+			s.scan(1)
+			s.scan(0)
+			s.resize(2 * buckets)
+			s.resize(buckets/8 + 10) // it is about to shrink
+			s.scan(-1)
+			s.resize(random.IntN(buckets))
+			s.scan(0)
 		}
-		s.scan()
 	}
 	// It is no test if the table kept its size.
-	if s.grew < 5 || s.shrank < 20 || s.resizing < 50 {
+	if s.grew < 10 || s.shrank < 10 || s.resizing < 100 {
 		t.Errorf("during the scans the table grew %d times, shrank %d times, and %d Scans met it changing its size",
 			s.grew, s.shrank, s.resizing)
 	}
@@ -102,21 +109,31 @@ type scanned struct {
 	grew, shrank, resizing int
 }
 
-func (s *scanned) scan() {
+// resize makes the table one of n entries.
+func (s *scanned) resize(n int) {
+	for len(s.all) < n {
+		s.insert(s.random.IntN(4) == 0)
+	}
+	for len(s.all) > n {
+		s.remove(s.all[s.random.IntN(len(s.all))])
+	}
+}
+
+// scan scans the table while it changes as the trend says; see change.
+func (s *scanned) scan(trend int) {
 	s.visits = make(map[*flight[int]]int)
 	s.moved = make(map[*flight[int]]bool)
 	s.stays = make(map[*flight[int]]bool)
 	for _, f := range s.all {
 		s.stays[f] = true
 	}
-	trend := s.random.IntN(3) - 1
 	pace := 1 << s.random.IntN(11)
-	if trend > 0 {
+	if trend >= 0 {
 		pace = min(pace, perScan/2) // a table that grows faster than it is scanned keeps a scan from its end
 	}
 	scan(s.t, &s.table, func(f *flight[int]) { s.visits[f]++ }, func() {
 		before := s.buckets()
-		for range s.random.IntN(pace) {
+		for range 1 + s.random.IntN(pace) {
 			s.change(trend)
 		}
 		switch after := s.buckets(); {
@@ -163,9 +180,7 @@ func (s *scanned) change(trend int) {
 	if action >= 18 && !f.Aside() {
 		s.table.SetAside(&f.Entry)
 		delete(s.stays, f)
-		if s.moved != nil {
-			s.moved[f] = true
-		}
+		s.moved[f] = true
 		return
 	}
 	s.remove(f)
