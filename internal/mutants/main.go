@@ -9,10 +9,10 @@
 // of early, references that are kept.
 //
 // For each mutant it runs the tests that are inside the packages that it
-// changes; if they pass, all tests of the package with -short; if they pass, all
-// tests of the module; if they pass too, those of the package under the race
-// detector. -last says where it stops. A test that hangs kills a mutant as one
-// that fails does.
+// changes; if they pass, those of the mutant's subject, then all of the package,
+// with -short; then all of the module, without; and then those of the package
+// under the race detector. -last says where it stops. A test that hangs kills a
+// mutant as one that fails does.
 //
 // It works on as many mutants at once as -j says, each in a copy of its own,
 // and writes a line of a table for each when that is done. It exits with 1 if
@@ -131,7 +131,7 @@ func define() (*options, *flag.FlagSet) {
 	flags.StringVar(&o.only, "run", "", "only the mutants whose names match this `regexp`")
 	flags.IntVar(&o.workers, "j", 2, "try `n` mutants at once")
 	flags.DurationVar(&o.limit, "limit", time.Minute, "how long the tests of the package may take with -short; without it four times as long")
-	flags.StringVar(&o.last, "last", "race", "the last `stage` that those go through that survive the ones before: own, short, all or race")
+	flags.StringVar(&o.last, "last", "race", "the last `stage` that those go through that survive the ones before: own, subject, short, all or race")
 	return o, flags
 }
 

@@ -14,6 +14,7 @@ import (
 // A trial runs the tests against mutants.
 type trial struct {
 	original *tree
+	judging  sync.Mutex // the original
 	last     string // stage
 	limit    time.Duration
 
@@ -30,7 +31,7 @@ func (t *trial) all(ctx context.Context, trees []*tree, mutants []mutant) error 
 	if err != nil {
 		return err
 	}
-	if err := t.pass(ctx, first[0]); err != nil {
+	if err := t.pass(ctx, first[0], nil); err != nil {
 		return err
 	}
 	fmt.Fprint(t.out, "| mutant | breaks | killed by | stage | time |\n|---|---|---|---|---|\n")
@@ -114,7 +115,7 @@ func (t *trial) judge(ctx context.Context, tree *tree, m mutant) (v verdict, nam
 		return v, "", err
 	}
 	for _, s := range stages {
-		if err := t.pass(ctx, s); err != nil {
+		if err := t.pass(ctx, s, m.tests); err != nil {
 			return v, "", err
 		}
 		v, err = tree.judge(ctx, s, t.limit)
@@ -129,13 +130,21 @@ func (t *trial) judge(ctx context.Context, tree *tree, m mutant) (v verdict, nam
 }
 
 // pass returns an error if tests of a stage fail without a mutant: they would
-// kill every one. It finds that out once.
-func (t *trial) pass(ctx context.Context, s stage) error {
+// kill every one. tests are those of the subject. It finds that out once.
+func (t *trial) pass(ctx context.Context, s stage, tests []string) error {
 	t.mu.Lock()
 	args := strings.Join(s.args, " ")
+	if s.name == "subject" {
+		args += " " + strings.Join(tests, " ")
+	}
 	passed := t.passed[args]
 	if passed == nil {
 		passed = sync.OnceValue(func() error {
+			t.judging.Lock()
+			defer t.judging.Unlock()
+			if err := t.original.prepare(tests); err != nil {
+				return err
+			}
 			v, err := t.original.judge(ctx, s, t.limit)
 			if err == nil && (v.killed || v.invalid != "") {
 				err = fmt.Errorf("without any mutant: %s%s", v.by, v.invalid)

@@ -22,14 +22,18 @@ type stage struct {
 	args []string
 }
 
-var stageNames = []string{"own", "short", "all", "race"}
+var stageNames = []string{"own", "subject", "short", "all", "race"}
 
 // stages returns those for a mutant.
 func (t *tree) stages(m mutant, limit time.Duration) ([]stage, error) {
 	short, long := fmt.Sprint("-timeout=", limit), fmt.Sprint("-timeout=", 4*limit)
 	own, err := t.own(m)
+	if err == nil {
+		err = t.prepare(m.tests)
+	}
 	return []stage{
 		{"own", slices.Concat([]string{"-short", short}, own)},
+		{"subject", []string{"-short", short, "./" + subjectFolder}},
 		{"short", []string{"-short", short, "."}},
 		{"all", []string{long, "./..."}},
 		{"race", []string{"-race", long, "."}},
@@ -51,12 +55,15 @@ func (t *tree) own(m mutant) (packages []string, err error) {
 	return packages, nil
 }
 
+// internalTest ends the names of the files of tests inside package singleflight.
+const internalTest = "_internal_test.go"
+
 // inside returns the files of package singleflight, its own tests included.
 func (t *tree) inside() (files []string, err error) {
 	names, err := filepath.Glob(filepath.Join(t.dir, "*.go"))
 	for _, name := range names {
 		file := filepath.Base(name)
-		if !strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_internal_test.go") {
+		if !strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, internalTest) {
 			files = append(files, file)
 		}
 	}
