@@ -2,19 +2,22 @@
 // ways, runs the tests there, and tells which test noticed it; then in the
 // next way.
 //
-//	go run ./internal/mutants [-list] [-run regexp] [-limit 2m] [-race=false]
+//	go run ./internal/mutants [-list] [-run regexp] [-j 2] [-limit 1m] [-last stage]
 //
 // The ways are in the folder list. They are what a tool doesn't come up with:
 // steps in a wrong order, dropped checks, lost wake-ups, locks that are let go
 // of early, references that are kept.
 //
-// For each mutant it runs the tests of the package with -short; if they pass,
-// all tests of the module; if they pass too, those of the package under the
-// race detector. The tests of an internal package that the mutant is in come
-// before these. A test that hangs kills a mutant as one that fails does. It
-// writes a line of a table for each mutant when that is done, and exits with 1
-// if one survived that the list gives no reason for, or didn't compile, and
-// with 2 if its arguments make no sense.
+// For each mutant it runs the tests that are inside the packages that it
+// changes; if they pass, those of the mutant's subject, then all of the package,
+// with -short; then all of the module, without; and then those of the package
+// under the race detector. -last says where it stops. A test that hangs kills a
+// mutant as one that fails does.
+//
+// It works on as many mutants at once as -j says, each in a copy of its own,
+// and writes a line of a table for each when that is done. It exits with 1 if
+// one survived that the list gives no reason for, or didn't compile, and with 2
+// if its arguments make no sense.
 package main
 
 import (
@@ -81,8 +84,9 @@ const longest = 24 * time.Hour
 type options struct {
 	list    bool
 	only    string
+	workers int
 	limit   time.Duration
-	race    bool
+	last    string
 	mutants []mutant // those that match only
 }
 
@@ -99,6 +103,10 @@ func parseArgs(args []string, all []mutant) (*options, error) {
 		return nil, fmt.Errorf("-run: %w", err)
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("unexpected argument: %s", flags.Arg(0))
+	case !slices.Contains(stageNames, o.last):
+		return nil, fmt.Errorf("-last: there is no stage %q", o.last)
+	case o.workers <= 0:
+		return nil, fmt.Errorf("-j: %d is not positive", o.workers)
 	case o.limit <= 0:
 		return nil, fmt.Errorf("-limit: %v is not positive", o.limit)
 	case o.limit > longest:
@@ -121,8 +129,9 @@ func define() (*options, *flag.FlagSet) {
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.list, "list", false, "show the mutants and run nothing")
 	flags.StringVar(&o.only, "run", "", "only the mutants whose names match this `regexp`")
-	flags.DurationVar(&o.limit, "limit", 2*time.Minute, "how long the tests of the package may take with -short; without it three times as long")
-	flags.BoolVar(&o.race, "race", true, "use the race detector on those that survive without it")
+	flags.IntVar(&o.workers, "j", 2, "try `n` mutants at once")
+	flags.DurationVar(&o.limit, "limit", time.Minute, "how long the tests of the package may take with -short; without it four times as long")
+	flags.StringVar(&o.last, "last", "race", "the last `stage` that those go through that survive the ones before: own, subject, short, all or race")
 	return o, flags
 }
 
@@ -143,19 +152,29 @@ func show(out io.Writer, mutants []mutant) {
 	}
 }
 
-// try runs the tests against the mutants, in a copy of the module that is gone
+// try runs the tests against the mutants, in copies of the module that are gone
 // when it returns.
 func try(ctx context.Context, o *options, out io.Writer) error {
 	module, err := moduleFolder(ctx)
 	if err != nil {
 		return err
 	}
-	t, err := copyModule(module)
+	original, err := copyModule(module)
 	if err != nil {
 		return err
 	}
-	defer t.remove()
-	return (&trial{tree: t, stages: stages(o.limit, o.race), limit: o.limit, out: out}).all(ctx, o.mutants)
+	defer original.remove()
+	var trees []*tree
+	for range min(o.workers, len(o.mutants)) {
+		t, err := copyModule(module)
+		if err != nil {
+			return err
+		}
+		defer t.remove()
+		trees = append(trees, t)
+	}
+	t := &trial{original: original, last: o.last, limit: o.limit, out: out, passed: make(map[string]func() error)}
+	return t.all(ctx, trees, o.mutants)
 }
 
 // moduleFolder returns the folder of the module that this program was started
@@ -163,88 +182,4 @@ func try(ctx context.Context, o *options, out io.Writer) error {
 func moduleFolder(ctx context.Context) (string, error) {
 	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	return filepath.Dir(strings.TrimSpace(string(file))), err
-}
-
-// A trial runs the tests against mutants.
-type trial struct {
-	tree   *tree
-	stages []stage
-	limit  time.Duration
-	out    io.Writer
-
-	killed, excused, wrong int
-}
-
-// all tries the mutants, after the module itself: a test that fails there kills
-// every mutant.
-func (t *trial) all(ctx context.Context, mutants []mutant) error {
-	began := time.Now()
-	for _, s := range t.stages[:min(2, len(t.stages))] {
-		v, err := t.tree.judge(ctx, s, t.limit)
-		if err != nil {
-			return err
-		}
-		if v.killed || v.invalid != "" {
-			return fmt.Errorf("the tests fail without any mutant: %s%s", v.by, v.invalid)
-		}
-	}
-	fmt.Fprint(t.out, "| mutant | breaks | killed by | stage | time |\n|---|---|---|---|---|\n")
-	for _, m := range mutants {
-		if err := t.one(ctx, m); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(t.out, "\n%d mutants: %d killed, %d survived for a reason, %d otherwise; in %v\n",
-		len(mutants), t.killed, t.excused, t.wrong, time.Since(began).Round(time.Second))
-	if t.wrong > 0 {
-		return errors.New("some mutants survived, or are no use")
-	}
-	return nil
-}
-
-// one tries one mutant.
-func (t *trial) one(ctx context.Context, m mutant) error {
-	began := time.Now()
-	undo, err := t.tree.become(m)
-	if err != nil {
-		return err
-	}
-	v, stage, err := t.judge(ctx, m)
-	if err != nil {
-		return fmt.Errorf("%s: %w", m.name, err)
-	}
-	by := v.by
-	switch {
-	case v.invalid != "":
-		by = "**doesn't compile:** " + strings.ReplaceAll(strings.TrimSpace(v.invalid), "\n", " ")
-		t.wrong++
-	case v.killed && m.equivalent != "":
-		by = "**killed, although no test can tell it:** " + by
-		t.wrong++
-	case v.killed:
-		t.killed++
-	case m.equivalent != "":
-		by = "none: " + m.equivalent
-		t.excused++
-	default:
-		by = "**survived**"
-		t.wrong++
-	}
-	fmt.Fprintf(t.out, "| %s | %s | %s | %s | %.0f s |\n", m.name, strings.Join(m.breaks, ", "), by, stage, time.Since(began).Seconds())
-	return undo()
-}
-
-// judge runs the stages until one kills the mutant.
-func (t *trial) judge(ctx context.Context, m mutant) (v verdict, name string, err error) {
-	stages := t.stages
-	if s, ok := own(m, t.limit); ok {
-		stages = slices.Insert(slices.Clone(stages), 0, s)
-	}
-	for _, s := range stages {
-		v, err = t.tree.judge(ctx, s, t.limit)
-		if err != nil || v.killed || v.invalid != "" {
-			return v, s.name, err
-		}
-	}
-	return v, "", nil
 }

@@ -31,6 +31,9 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"-run", "no such mutant"}, `-run: no mutant matches "no such mutant"`},
 		{[]string{"-list", "-run", "no such mutant"}, `-run: no mutant matches "no such mutant"`},
 		{[]string{"-run", "("}, "-run: error parsing regexp: "},
+		{[]string{"-last", "long"}, `-last: there is no stage "long"`},
+		{[]string{"-j", "0"}, "-j: 0 is not positive"},
+		{[]string{"-j", "-1"}, "-j: -1 is not positive"},
 		{[]string{"-limit", "-1h"}, "-limit: -1h0m0s is not positive"},
 		{[]string{"-limit", "0"}, "-limit: 0s is not positive"},
 		{[]string{"-limit", "2562047h"}, "-limit: 2562047h0m0s is more than 24h0m0s"},
@@ -57,7 +60,7 @@ func TestHelp(t *testing.T) {
 	if got := run(t.Context(), []string{"-h"}, &stdout, &stderr); got != success {
 		t.Errorf("the status is %d, want %d", got, success)
 	}
-	for _, flag := range []string{"-list", "-run regexp", "-limit duration", "-race"} {
+	for _, flag := range []string{"-list", "-run regexp", "-j n", "-limit duration", "-last stage"} {
 		if !strings.Contains(stdout.String(), flag) {
 			t.Errorf("the help doesn't name %s:\n%s", flag, &stdout)
 		}

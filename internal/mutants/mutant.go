@@ -10,6 +10,7 @@ import (
 // The list of mutants is in files of this form:
 //
 //	# what begins with this is a comment, above the first mutant
+//	tests: the files of tests that are the likeliest to notice the mutants below
 //
 //	=== what is wrong with the mutant
 //	breaks: the clauses that don't hold in it, or Stats, or Trace
@@ -31,6 +32,7 @@ type mutant struct {
 	name       string
 	breaks     []string // numbers of clauses, or Stats, or Trace
 	equivalent string   // the reason if no test can tell it from the module
+	tests      []string // files
 	edits      []edit
 }
 
@@ -60,9 +62,15 @@ func mutants() ([]mutant, error) {
 
 // parse reads one file of the list.
 func parse(text string) ([]mutant, error) {
-	_, text, _ = strings.Cut("\n"+text, "\n=== ")
+	above, text, _ := strings.Cut("\n"+text, "\n=== ")
 	if text == "" {
 		return nil, nil
+	}
+	var tests []string
+	for line := range strings.Lines(above) {
+		if files, ok := strings.CutPrefix(line, "tests: "); ok {
+			tests = strings.Fields(files)
+		}
 	}
 	var all []mutant
 	for block := range strings.SplitSeq(text, "\n=== ") {
@@ -71,6 +79,7 @@ func parse(text string) ([]mutant, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.tests = tests
 		for change := range strings.SplitSeq(rest, "\n--- ") {
 			file, lines, _ := strings.Cut(change, "\n")
 			old, replacement, ok := strings.Cut(lines+"\n", "\n+++\n")

@@ -9,8 +9,9 @@ import (
 
 // A tree is a copy of the module, in which mutants are made one after another.
 type tree struct {
-	module string // the folder of the original
-	dir    string
+	module  string // the folder of the original
+	dir     string
+	subject []string // the files whose tests are in the subject folder
 }
 
 // copyModule copies the module's files to a new folder, but for modules below
@@ -20,7 +21,7 @@ func copyModule(module string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{module, dir}
+	t := &tree{module: module, dir: dir}
 	if err := t.copy(); err != nil {
 		t.remove()
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,30 +22,52 @@ type stage struct {
 	args []string
 }
 
-func stages(limit time.Duration, race bool) []stage {
-	short, long := fmt.Sprint("-timeout=", limit), fmt.Sprint("-timeout=", 3*limit)
-	all := []stage{
+var stageNames = []string{"own", "subject", "short", "all", "race"}
+
+// stages returns those for a mutant.
+func (t *tree) stages(m mutant, limit time.Duration) ([]stage, error) {
+	short, long := fmt.Sprint("-timeout=", limit), fmt.Sprint("-timeout=", 4*limit)
+	own, err := t.own(m)
+	if err == nil {
+		err = t.prepare(m.tests)
+	}
+	return []stage{
+		{"own", slices.Concat([]string{"-short", short}, own)},
+		{"subject", []string{"-short", short, "./" + subjectFolder}},
 		{"short", []string{"-short", short, "."}},
 		{"all", []string{long, "./..."}},
-	}
-	if race {
-		all = append(all, stage{"race", []string{"-race", long, "."}})
-	}
-	return all
+		{"race", []string{"-race", long, "."}},
+	}, err
 }
 
-// own is the stage of the tests in the folders that the mutant changes, if none
-// of them is the module's, whose tests take longer.
-func own(m mutant, limit time.Duration) (s stage, ok bool) {
-	s = stage{"own", []string{"-short", fmt.Sprint("-timeout=", limit)}}
+// own returns what is tested first: the packages that the mutant changes, by the
+// tests that are inside them. These compile in a fraction of the time that those
+// of package singleflight_test take, which must be compiled for each mutant too.
+// The go command leaves them out if it is given a list of files.
+func (t *tree) own(m mutant) (packages []string, err error) {
 	for _, e := range m.edits {
 		folder := path.Dir(e.file)
 		if folder == "." {
-			return s, false
+			return t.inside()
 		}
-		s.args = append(s.args, "./"+folder)
+		packages = append(packages, "./"+folder)
 	}
-	return s, true
+	return packages, nil
+}
+
+// internalTest ends the names of the files of tests inside package singleflight.
+const internalTest = "_internal_test.go"
+
+// inside returns the files of package singleflight, its own tests included.
+func (t *tree) inside() (files []string, err error) {
+	names, err := filepath.Glob(filepath.Join(t.dir, "*.go"))
+	for _, name := range names {
+		file := filepath.Base(name)
+		if !strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, internalTest) {
+			files = append(files, file)
+		}
+	}
+	return files, err
 }
 
 // A verdict is what tests made of a mutant, or of the module.
@@ -62,7 +85,7 @@ var goTest = []string{"test", "-json", "-failfast", "-vet=off", "-count=1", "-gc
 func (t *tree) judge(ctx context.Context, s stage, limit time.Duration) (verdict, error) {
 	// The limit of go test comes first, but for what it doesn't stop: building,
 	// and processes that tests have started.
-	limited, cancel := context.WithTimeout(ctx, 4*limit+2*time.Minute)
+	limited, cancel := context.WithTimeout(ctx, 5*limit+2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(limited, "go", slices.Concat(goTest, s.args)...)
 	cmd.Dir = t.dir
