@@ -88,3 +88,86 @@ func TestCallerWhoseErrBreaksOffIsNoEdge(t *testing.T) {
 		b.returns(2)
 	})
 }
+
+// Clause 24: a key whose flights are abandoned, cancelled and succeeded again
+// and again takes no more memory with each of them.
+func TestKeyThatIsAlwaysSucceededTakesNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := cancelling()
+		ends := make(chan chan bool, 2)
+		lead := func() (cancel func()) {
+			ctx, cancel := context.WithCancel(t.Context())
+			g.DoChanContext(ctx, "key", func(context.Context) (int, error) {
+				end := make(chan bool)
+				ends <- end
+				<-end
+				return 0, nil
+			})
+			return cancel
+		}
+		heap := func() uint64 {
+			runtime.GC()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		const flights = 10_000
+		var before uint64
+		cancel := lead()
+		for i := range 2 * flights {
+			if i == flights {
+				before = heap()
+			}
+			end := <-ends
+			cancel()
+			synctest.Wait() // the flight is cancelled
+			cancel = lead() // waits for it
+			close(end)
+		}
+		if after := heap(); after > before+flights*16 {
+			t.Errorf("%d flights more, of one key, took %d bytes that weren't given back", flights, after-before)
+		}
+		close(<-ends)
+		cancel()
+	})
+}
+
+// Clauses 1, 5, 15 and 19: when a later flight of the key runs, or Wait says that
+// all have landed, the landed flight's context is done, and what derives from it.
+// (Not deterministic: the end of many children stands for a preemption between
+// the key's leaving the table and the context's end.)
+func TestContextIsDoneBeforeTheNextFlightRuns(t *testing.T) {
+	var g group
+	const children = 200_000
+	derived, cancels := make([]context.Context, children), make([]context.CancelFunc, children)
+	release := make(chan bool)
+	go g.DoContext(context.Background(), "key", func(ctx context.Context) (int, error) {
+		for i := range derived {
+			derived[i], cancels[i] = context.WithCancel(ctx)
+		}
+		release <- true
+		<-release
+		return 0, nil
+	})
+	<-release
+	release <- true
+	for g.Stats().InFlight > 0 {
+		runtime.Gosched()
+	}
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	alive := 0
+	g.Do("key", func() (int, error) {
+		for _, ctx := range derived {
+			if ctx.Err() == nil {
+				alive++
+			}
+		}
+		return 0, nil
+	})
+	if alive > 0 {
+		t.Errorf("Wait returned nil and the next flight ran, and %d of %d contexts below the landed flight's were alive", alive, children)
+	}
+}

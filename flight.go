@@ -310,59 +310,56 @@ func (f *flight[K, V]) forget() {
 
 // land ends a flight. Its key leaves the table and its successor takes its place
 // under one lock; then its context is done; then the outcome is handed out, first
-// to channel callers, while the flight is kept where Wait finds it, then to
-// blocking ones. If that can't be done, since the function panicked and there is
-// a channel caller, or nobody, the process crashes and the flight stays as it is.
+// to channel callers, then to blocking ones. Until all that but the last is done,
+// the flight is kept where Wait finds it. A flight whose panic can't be delivered
+// stays as it is, and the process crashes.
 func (f *flight[K, V]) land(o *outcome[V]) {
 	s := f.shard
 	s.Lock()
-	if f.crowd == nil && o.ending == returned {
-		used := f.end()
-		s.retire(f)
-		s.Unlock()
-		if used != nil {
-			used.Finish()
-		}
-		return
-	}
-	c := f.gather()
 	if o.ending != returned {
-		if o.ending == panicked && !s.group.Options.Recover && (c.callers == 0 || c.listening()) {
+		if o.ending == panicked && !s.group.Options.Recover && f.cannotDeliver() {
 			s.Unlock()
 			crash(o.err)
 		}
 		s.counters.panics++
 	}
+	used := f.end()
+	if f.crowd == nil && used == nil {
+		s.retire(f)
+		s.Unlock()
+		return
+	}
+	c := f.gather()
 	o.shared = c.joined > 0
-	used, successor, aside := f.end(), c.successor, f.Aside()
-	switch {
-	case len(c.joiners.blocks) > 0 || c.leader.ch != nil && (used != nil || s.group.copies(o)):
-		// There is no successor then: nobody is on a cancelled flight.
+	successor, aside := c.successor, f.Aside()
+	lasts := used != nil || len(c.joiners.blocks) > 0 || c.leader.ch != nil && s.group.copies(o)
+	if lasts {
 		c.landed, c.forgotten = true, aside
 		s.flights.SetAside(&f.Entry)
-		s.Unlock()
-		if used != nil {
-			used.Finish()
-			used = nil
+	} else {
+		if c.leader.ch != nil {
+			o.send(c.leader.ch, true) // there is room, so this takes less time than to unlock and lock
 		}
-		s.group.send(o, c)
-		s.Lock()
-	case c.leader.ch != nil:
-		o.send(c.leader.ch, true) // there is room, so this takes less time than to unlock and lock
+		s.retire(f)
 	}
-	s.retire(f)
 	if successor != nil {
 		s.inherit(successor, aside)
 	}
-	h, watch := c.handout, c.leader.watch // Wait may have made the handout while Results were sent
+	if lasts {
+		s.Unlock()
+		if used != nil {
+			used.Finish()
+		}
+		s.group.send(o, c)
+		s.Lock()
+		s.retire(f)
+	}
+	h, watch := c.handout, c.leader.watch // Wait may have made the handout meanwhile
 	more := c.trace != nil || len(c.joiners.blocks) > 0
 	if !more {
 		s.disband(c)
 	}
 	s.Unlock()
-	if used != nil {
-		used.Finish()
-	}
 	if successor != nil {
 		successor.depart()
 	}
@@ -376,6 +373,13 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 	} else if watch != nil {
 		s.endWatch(watch)
 	}
+}
+
+// cannotDeliver reports whether a panic of the flight's function could be given
+// to nobody, or not to all: a channel caller can't be made to panic.
+func (f *flight[K, V]) cannotDeliver() bool {
+	c := f.crowd
+	return c != nil && (c.callers == 0 || c.listening())
 }
 
 // finish does for the crowd of a flight that has landed what is done last.

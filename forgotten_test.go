@@ -169,20 +169,24 @@ func TestForgottenSuccessorOfAForgottenFlight(t *testing.T) {
 
 func TestForgottenInHooks(t *testing.T) {
 	// Clause 22: the contexts of Start and Land belong to the flight.
-	var start, land bool
-	var g group
-	g.Options.Trace = &singleflight.Trace[string]{
-		Start: func(ctx context.Context, key string, _ uint64) context.Context {
-			g.Forget(key)
-			start = singleflight.Forgotten(ctx)
-			return ctx
-		},
-		Land: func(ctx context.Context, _ string, _ uint64, _ singleflight.Landing) {
-			land = singleflight.Forgotten(ctx)
-		},
-	}
-	g.DoContext(context.Background(), "key", taking(constant(1)))
-	if !start || !land {
-		t.Errorf("Start: %v, Land: %v, want true", start, land)
-	}
+	eachWay(t, bound, func(t *testing.T, w way) {
+		var start, land bool
+		var g group
+		g.Options.Trace = &singleflight.Trace[string]{
+			Start: func(ctx context.Context, key string, _ uint64) context.Context {
+				g.Forget(key)
+				start = singleflight.Forgotten(ctx)
+				return ctx
+			},
+			Land: func(ctx context.Context, _ string, _ uint64, _ singleflight.Landing) {
+				land = singleflight.Forgotten(ctx)
+			},
+		}
+		j := newJob()
+		w.call(&g, t.Context(), "key", j)
+		j.returns(1)
+		if !start || !land {
+			t.Errorf("Start: %v, Land: %v, want true", start, land)
+		}
+	})
 }

@@ -181,10 +181,12 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	if from := waitfor.Of(ctx); from != nil && waitfor.Holds(g.contexts(), from) {
+	from := waitfor.Of(ctx)
+	landed, flights := g.inTheAir(from != nil)
+	if from != nil && waitfor.Holds(flights, from) {
 		return ErrDeadlock
 	}
-	for _, landed := range g.landings() {
+	for _, landed := range landed {
 		select {
 		case <-landed:
 		case <-ctx.Done():
@@ -198,33 +200,25 @@ func (g *Group[K, V]) Wait(ctx context.Context) error {
 	return nil
 }
 
-// contexts returns the contexts of the flights in the air, as far as they have
-// one, without successors: these wait only for the flights that they succeed.
-func (g *Group[K, V]) contexts() map[*waitfor.Context]bool {
-	contexts := make(map[*waitfor.Context]bool)
-	for _, s := range g.parts() {
-		s.Lock()
-		for f := range s.flights.All() {
-			if f.context != nil {
-				contexts[f.context] = true
-			}
-		}
-		s.Unlock()
+// inTheAir returns, for each flight in the air, a channel that is closed when
+// that has landed. If it is to, it also returns the contexts of the flights, as
+// far as they have one, without successors: these wait only for the flights that
+// they succeed.
+func (g *Group[K, V]) inTheAir(withContexts bool) (landed []<-chan struct{}, flights map[*waitfor.Context]bool) {
+	if withContexts {
+		flights = make(map[*waitfor.Context]bool)
 	}
-	return contexts
-}
-
-// landings returns a channel for each flight in the air, which is closed when
-// that has landed.
-func (g *Group[K, V]) landings() (landed []<-chan struct{}) {
 	for _, s := range g.parts() {
 		s.Lock()
 		for f := range s.flights.All() {
+			if withContexts && f.context != nil {
+				flights[f.context] = true
+			}
 			for ; f != nil; f = f.successor() {
 				landed = append(landed, f.waitable().done)
 			}
 		}
 		s.Unlock()
 	}
-	return landed
+	return landed, flights
 }

@@ -262,7 +262,8 @@ func (u *subject) detachesLate(c *subjectCall) bool {
 
 // wait is Wait until it would wait.
 func (u *subject) wait() {
-	u.waited = len(u.group.landings())
+	landed, _ := u.group.inTheAir(false)
+	u.waited = len(landed)
 	for _, f := range u.inAir() {
 		if f.crowd != nil && f.crowd.handout != nil {
 			u.owner(f).awaited = f.crowd.handout.done

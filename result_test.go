@@ -136,7 +136,8 @@ func TestDoResultPanics(t *testing.T) {
 		sent(t, "leader", leader, nil)
 		sent(t, "joiner", joiner, nil)
 
-		if value := panicOf(func() { g.DoResult(nil, "key", j.bound) }); value == nil {
+		var none context.Context
+		if value := panicOf(func() { g.DoResult(none, "key", j.bound) }); value == nil {
 			t.Error("DoResult takes a nil context")
 		}
 	})

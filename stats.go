@@ -114,8 +114,8 @@ func (g *Group[K, V]) InFlight() []Flight[K] {
 //
 // A flight that is in the air, and not forgotten, from the beginning of the loop
 // to its end is in it exactly once; so is a successor that waits, or begins to
-// run meanwhile. A flight that takes off or lands meanwhile may be in it, once,
-// and one that is forgotten may be in it twice, or be missed. Each loop looks at
+// run meanwhile. A flight that takes off meanwhile may be in it, once; one that is
+// forgotten, or lands, may be in it twice, or be missed. Each loop looks at
 // the group anew. It comes to its end unless flights take off, for as long as it
 // takes, faster than it gets them.
 func (g *Group[K, V]) Flights() iter.Seq[Flight[K]] {

@@ -15,7 +15,7 @@ import (
 type trial struct {
 	original *tree
 	judging  sync.Mutex // the original
-	last     string // stage
+	last     string     // stage
 	limit    time.Duration
 
 	mu                     sync.Mutex // guards what follows

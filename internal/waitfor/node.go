@@ -113,6 +113,9 @@ func (n *node) unlink() {
 			n.edges[d].unlink()
 		}
 	}
+	if n.predecessor != nil { // or each flight of a key would keep the one before
+		n.predecessor, n.number = nil, graph.toEnd()
+	}
 }
 
 func (c *Context) node() *node {
