@@ -9,7 +9,7 @@ import (
 
 // A flight is one execution of a function for a key. Its states:
 //
-//	        arrive                       land
+//	         lead                         land
 //	   ────────────────▶ running ───────────────────▶ landed
 //	                      ▲   │ abandon, if options      ▲
 //	the predecessor lands │   │ say CancelAbandoned      │ land
@@ -23,23 +23,26 @@ import (
 // that was forgotten goes through the same states, and isn't found by its key.
 //
 // All transitions are made under the lock of the flight's shard, which guards
-// every field where nothing else is said. These hold whenever it is free:
+// every field where nothing else is said. Functions that let go of it say so.
+// These hold whenever it is free:
 //
 //  1. A flight is in the table if and only if it is running or cancelled, or has
-//     landed and its Results are still being sent. One that waits hangs on its
-//     predecessor, which is cancelled, and comes into the table when that lands.
-//  2. A flight that can be found by its key is running or cancelled; at most one
-//     is found by each key.
-//  3. The flight has a crowd if anybody but its leader knows of it, or if its
-//     leader isn't the one who runs it. The number of callers in the crowd is
-//     that of the calls of this flight that have not detached.
+//     landed and its context isn't done yet, or not all of its Results are sent.
+//     One that waits hangs on its predecessor, which is cancelled and knows it as
+//     its successor, and comes into the table when that lands.
+//  2. A flight in the table is found by its key unless it is set aside, because
+//     it was forgotten or has landed. At most one is found by each key.
+//  3. A flight has a crowd if a caller has joined it, if its leader isn't the one
+//     who runs the function, if Wait waits for it, or if the options need one. The
+//     number of callers in it is that of the calls of this flight that have not
+//     detached.
 //  4. The crowd's life grows exactly when its flight lands or is dropped. Who
 //     refers to a crowd from outside the table remembers its life, and sees by
 //     that whether the flight which it means is still in the air. So a flight
 //     and its crowd can be used again at once, but for the handout, which its
 //     waiting callers still read.
-//  5. A handout's channel is closed once, after every Result of its flight has
-//     been sent.
+//  5. A handout's channel is closed once, after the flight's context is done and
+//     every Result of the flight has been sent.
 //  6. Nothing of the user's runs under the lock: no function, no hook, no method
 //     of a context.
 type flight[K comparable, V any] struct {
@@ -53,7 +56,7 @@ type flight[K comparable, V any] struct {
 	context *waitfor.Context
 
 	crowd *crowd[K, V]
-	since moment       // when the flight began, as far as is known: see Flight
+	since moment       // when the flight began; 0 until somebody asks, if the leader runs it: see Flight.Since
 	shard *shard[K, V] // doesn't change
 }
 
@@ -82,7 +85,7 @@ type gathering[K comparable, V any] struct {
 
 	cancelled bool // abandoned and cancelled: joined by nobody any more
 	began     bool // in a group with ForgetAfter, the function was called
-	landed    bool // in the table only until all Results are sent
+	landed    bool // and set aside until its context is done and all Results are sent
 	forgotten bool // of a flight that has landed: it was forgotten before
 
 	successor   *flight[K, V] // waits for this flight, which was cancelled
@@ -93,13 +96,13 @@ type gathering[K comparable, V any] struct {
 // A handout is where a flight leaves its outcome for blocking callers.
 type handout[V any] struct {
 	done    chan struct{}
-	outcome outcome[V] // written before done is closed; not set if the flight was dropped
+	outcome outcome[V] // written before done is closed; not if the flight was dropped: then only Wait is left
 }
 
 // A call is the place in a crowd of a caller that may leave it.
 type call[K comparable, V any] struct {
 	crowd *crowd[K, V]
-	life  uint64        // of the crowd: if that has another one, the flight has landed
+	life  uint64        // of the crowd: if that has another one, the flight has landed, or was dropped
 	edge  *waitfor.Edge // lets the flight that the call belongs to wait for this one; nil if it needn't
 	trace *tracing[K]   // the flight's
 	leads bool
@@ -324,7 +327,7 @@ func (f *flight[K, V]) land(o *outcome[V]) {
 		s.counters.panics++
 	}
 	used := f.end()
-	if f.crowd == nil && used == nil {
+	if f.crowd == nil && used == nil { // nobody but the leader, who runs this, knows of the flight
 		s.retire(f)
 		s.Unlock()
 		return
@@ -425,7 +428,7 @@ func (s *shard[K, V]) inherit(successor *flight[K, V], aside bool) {
 func (c *call[K, V]) detach(l listener[K, V], err error) bool {
 	s := c.crowd.shard
 	s.Lock()
-	if c.crowd.life != c.life {
+	if c.crowd.life != c.life || l.watch != nil && l.watch.left {
 		s.Unlock()
 		return false
 	}
@@ -469,7 +472,7 @@ func (f *flight[K, V]) abandon() {
 		context := f.context // there is one: the leader could detach
 		s.Unlock()
 		context.End(ErrAbandoned)
-	default:
+	default: // it runs on, and can be joined again
 		s.Unlock()
 	}
 }

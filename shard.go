@@ -166,3 +166,5 @@ type moment int64
 var epoch = time.Now()
 
 func now() moment { return moment(time.Since(epoch)) }
+
+func momentOf(t time.Time) moment { return moment(t.Sub(epoch)) }

@@ -140,7 +140,8 @@ func (g *Group[K, V]) Flights() iter.Seq[Flight[K]] {
 func (s *shard[K, V]) listed(list []Flight[K], place inflight.Place) ([]Flight[K], inflight.Place, bool) {
 	s.Lock()
 	defer s.Unlock()
-	clock, moment := time.Now(), now() // not before the lock: a flight must not be older than it is
+	clock := time.Now() // not before the lock: a flight must not be older than it is
+	moment := momentOf(clock)
 	place, more := s.flights.Scan(place, func(f *flight[K, V]) {
 		forgotten := f.forgotten()
 		for ; f != nil; f = f.successor() {

@@ -34,7 +34,7 @@ func TestWaitDoesNotWaitForLaterFlights(t *testing.T) {
 	called := make(chan bool)
 	inner.DoChanContext(ctx, "inner", func(own context.Context) (int, error) {
 		close(called)
-		_, err, _ := outer.DoContext(own, "outer", nil)
+		_, err, _ := outer.DoContext(own, "outer", func(context.Context) (int, error) { return 0, nil })
 		return 0, err
 	})
 	<-called
