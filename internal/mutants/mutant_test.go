@@ -31,6 +31,14 @@ func TestMutantsApply(t *testing.T) {
 		return sources[file], err
 	}
 	for _, m := range all {
+		for _, file := range m.tests {
+			if _, err := read(file); err != nil {
+				t.Errorf("%s: %v", m.name, err)
+			}
+		}
+		if len(m.tests) == 0 {
+			t.Errorf("%s: its file names no tests", m.name)
+		}
 		mutated, err := m.mutate(read)
 		if err != nil {
 			t.Error(err)
@@ -82,6 +90,7 @@ const clauses = 26
 
 func TestParse(t *testing.T) {
 	got, err := parse(`# a comment
+tests: a_test.go b_test.go
 
 === one
 breaks: 1, Trace
@@ -106,9 +115,10 @@ z
 	if err != nil {
 		t.Fatal(err)
 	}
+	tests := []string{"a_test.go", "b_test.go"}
 	want := []mutant{
-		{name: "one", breaks: []string{"1", "Trace"}, edits: []edit{{"a.go", "\told\n\tlines", "\tnew"}}},
-		{name: "two", breaks: []string{"2"}, equivalent: "because", edits: []edit{{"a.go", "gone", ""}, {"b.go", "x", "y\nz"}}},
+		{name: "one", breaks: []string{"1", "Trace"}, tests: tests, edits: []edit{{"a.go", "\told\n\tlines", "\tnew"}}},
+		{name: "two", breaks: []string{"2"}, equivalent: "because", tests: tests, edits: []edit{{"a.go", "gone", ""}, {"b.go", "x", "y\nz"}}},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mutant{}, edit{})); diff != "" {
 		t.Error(diff)
