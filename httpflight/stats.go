@@ -1,0 +1,73 @@
+package httpflight
+
+import (
+	"net/http"
+
+	"github.com/seed-737f55c4/singleflight"
+)
+
+// Stats are the counters of a [Handler] or a [Transport] since it was made. All
+// but InFlight and Buffered only grow. Requests is Bypassed + Led + Collapsed +
+// Refused and those that left, or failed, while they waited, when no request is
+// on its way.
+type Stats struct {
+	Requests  uint64 // all
+	Bypassed  uint64 // ran alone without having waited
+	Led       uint64 // were forwarded for themselves and whoever would join
+	Collapsed uint64 // were served with the response to another
+	Late      uint64 // of these, when that response's body was on its way
+	Refused   uint64 // waited, and ran alone since the response could not be shared with them
+	Cut       uint64 // were cut off because they read too slowly
+	InFlight  int    // forwarded requests under way, to the end of their bodies
+	Buffered  int64  // bytes of bodies that are kept now
+}
+
+func (m *merger) stats() Stats {
+	return Stats{
+		Requests:  m.requests.Load(),
+		Bypassed:  m.bypassed.Load(),
+		Led:       m.led.Load(),
+		Collapsed: m.collapsed.Load(),
+		Late:      m.late.Load(),
+		Refused:   m.refused.Load(),
+		Cut:       m.limits.cut.Load(),
+		InFlight:  int(m.underWay.Load()),
+		Buffered:  m.limits.memory.buffered(),
+	}
+}
+
+func (m *merger) forget(r *http.Request) {
+	slot := m.writes.slot(r)
+	m.writes.begin(slot)
+	m.writes.end(slot)
+}
+
+// Flights is a view of the flights of a [Handler] or a [Transport], as package
+// flightz and others show those of a group:
+//
+//	flightz.Register("pages", handler.Flights())
+//
+// A flight is in the air until its header is there. Its key is shown as the
+// method, host and path that its leader asked for, without the query and the
+// fields, which may be secrets.
+type Flights struct {
+	m *merger
+}
+
+// Stats returns the counters of the group.
+func (f Flights) Stats() singleflight.Stats { return f.m.group.Stats() }
+
+// InFlight lists the flights in the air, longest known first.
+func (f Flights) InFlight() []singleflight.Flight[string] {
+	list := f.m.group.InFlight()
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	for i := range list {
+		if known := f.m.air[list[i].Key]; known != nil {
+			list[i].Key = known.label
+		} else {
+			list[i].Key = "?" // it is just beginning or ending, or forgotten
+		}
+	}
+	return list
+}
