@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -352,3 +353,9 @@ func (g gate) wait(ctx context.Context) error {
 var errTest = errors.New("error of the test")
 
 const second = time.Second
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func goexit() { runtime.Goexit() }

@@ -96,7 +96,7 @@ func newMerger(opts Options) *merger {
 // start is the hook that gives a flight's context its flight.
 func (m *merger) start(ctx context.Context, key string, _ uint64) context.Context {
 	f := &flight{m: m, key: key, landed: make(chan struct{}), finished: make(chan struct{})}
-	f.stream = newStream(&m.limits, f.over, f.tooLong)
+	f.stream = newStream(&m.limits, f.over, f.leaveAir, f.tooLong)
 	return context.WithValue(ctx, within{m}, f)
 }
 
@@ -205,14 +205,15 @@ func (f *flight) joinableAt(now time.Time) bool {
 	return !f.undecided && now.Before(f.staleAt)
 }
 
-// findLate returns a flight that e can join although its header is there. It
-// forgets one that has waited for its header too long.
-func (m *merger) findLate(e *entry) *flight {
+// findLate returns a flight that e can join although its header is there, if
+// there is one. It reports false if e must run alone. It forgets a flight that
+// has waited for its header too long.
+func (m *merger) findLate(e *entry) (f *flight, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f := m.air[e.key]
+	f = m.air[e.key]
 	if f == nil {
-		return nil
+		return nil, true
 	}
 	now := time.Now()
 	if f.undecided {
@@ -220,16 +221,15 @@ func (m *merger) findLate(e *entry) *flight {
 			delete(m.air, e.key)
 			m.group.Forget(e.key)
 		}
-		return nil
+		return nil, true
 	}
 	if !f.joinableAt(now) {
 		delete(m.air, e.key)
-		return nil
+		return nil, true
 	}
-	if m.flightOf(e.r.Context()) != nil || len(fieldOf(e.r.Header, "", "Cache-Control")) > 0 {
-		return nil // it would perhaps wait for its own, or wants nothing of some age
-	}
-	return f
+	// One that comes from within a flight would perhaps wait for its own. And
+	// Cache-Control may ask for something younger.
+	return f, m.flightOf(e.r.Context()) == nil && len(fieldOf(e.r.Header, "", "Cache-Control")) == 0
 }
 
 // decide sets what those get who joined: after it the flight can land. header is
@@ -294,7 +294,6 @@ func (f *flight) over() {
 // tooLong is called when the body is longer than the buffer. Its like isn't
 // shared for a while.
 func (f *flight) tooLong() {
-	f.leaveAir()
 	f.m.past.learn(f.hash, true, nil)
 }
 

@@ -60,7 +60,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		if f := m.findLate(&e); f != nil && h.join(f, w, r, true) {
+		f, ok := m.findLate(&e)
+		if !ok {
+			h.bypass(w, r)
+			return
+		}
+		if f != nil {
+			if !h.join(f, w, r, true) {
+				h.alone(w, r, statusRefused, &m.refused)
+			}
 			return
 		}
 		c := &call{h: h, e: e, w: w, leads: make(chan struct{})}
@@ -69,7 +77,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.lead()
 			return
 		}
-		f, err := c.landing.Val, c.landing.Err
+		var err error
+		f, err = c.landing.Val, c.landing.Err
 		switch {
 		case errors.Is(err, singleflight.ErrDeadlock):
 			h.bypass(w, r)

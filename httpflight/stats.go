@@ -16,7 +16,7 @@ type Stats struct {
 	Led       uint64 // were forwarded for themselves and whoever would join
 	Collapsed uint64 // were served with the response to another
 	Late      uint64 // of these, when that response's body was on its way
-	Refused   uint64 // waited, and ran alone since the response could not be shared with them
+	Refused   uint64 // ran alone since a response that they waited for, or found, could not be shared with them
 	Cut       uint64 // were cut off because they read too slowly
 	InFlight  int    // forwarded requests under way, to the end of their bodies
 	Buffered  int64  // bytes of bodies that are kept now

@@ -17,6 +17,7 @@ import (
 type stream struct {
 	limits  *limits
 	onOver  func() // called once, when nobody reads any more and nobody will
+	onShut  func() // called when further readers can't come any more although the body goes on
 	onExtra func() // called once, when the body is longer than MaxBuffer
 
 	mu          sync.Mutex
@@ -65,9 +66,9 @@ var (
 	errOver = errors.New("httpflight: nobody is left to read the body")
 )
 
-func newStream(l *limits, onOver, onExtra func()) *stream {
+func newStream(l *limits, onOver, onShut, onExtra func()) *stream {
 	b := new(block)
-	return &stream{limits: l, onOver: onOver, onExtra: onExtra, first: b, last: b, declared: -1, room: make(chan struct{}, 1)}
+	return &stream{limits: l, onOver: onOver, onShut: onShut, onExtra: onExtra, first: b, last: b, declared: -1, room: make(chan struct{}, 1)}
 }
 
 // unlock lets the lock go and makes the calls that came up.
@@ -266,6 +267,7 @@ func (s *stream) makeRoom(size int64) error {
 		}
 		if s.joinable {
 			s.joinable = false
+			s.late = append(s.late, s.onShut)
 			s.settle()
 			continue
 		}

@@ -47,10 +47,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.bypass(r)
 	}
 	for {
-		if f := m.findLate(&e); f != nil {
+		f, ok := m.findLate(&e)
+		if !ok {
+			return t.bypass(r)
+		}
+		if f != nil {
 			if resp := f.join(r, late); resp != nil {
 				return resp, nil
 			}
+			m.refused.Add(1)
+			return t.alone(r, statusRefused)
 		}
 		leads := false
 		e.r = r.Clone(r.Context()) // the flight may begin when r's owner has it back
