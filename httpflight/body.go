@@ -15,7 +15,7 @@ import (
 func (f *flight) pump() {
 	err := http.ErrAbortHandler
 	defer f.finish()
-	defer f.response.Body.Close()
+	defer f.upstream.Body.Close()
 	defer func() {
 		if value := recover(); value != nil {
 			p := &singleflight.PanicError{Value: value, Stack: debug.Stack()}
@@ -29,7 +29,7 @@ func (f *flight) pump() {
 
 // readAll returns nil at the end of the body.
 func (f *flight) readAll() error {
-	body, s := f.response.Body, f.stream
+	body, s := f.upstream.Body, f.stream
 	size := usualBlock
 	for {
 		var n int
@@ -49,7 +49,7 @@ func (f *flight) readAll() error {
 			s.wrote(n)
 		}
 		if err == io.EOF {
-			f.trailer = f.response.Trailer
+			f.trailer = f.upstream.Trailer
 			return nil
 		}
 		if err != nil {

@@ -60,7 +60,8 @@ type flight struct {
 	verdict  verdict
 	headerAt time.Time
 	answer   answer         // of a handler
-	response *http.Response // of a transport
+	response *http.Response // of a transport, as it is copied for each
+	upstream *http.Response // the same as it came
 	err      error
 
 	trailer http.Header // set before the stream ends
@@ -283,9 +284,9 @@ func (f *flight) over() {
 	if f.cancel != nil {
 		f.cancel()
 	}
-	if f.response != nil && f.outcome != failed {
+	if f.upstream != nil && f.outcome != failed {
 		f.once.Do(func() { // nobody has taken the body
-			f.response.Body.Close()
+			f.upstream.Body.Close()
 			f.finish()
 		})
 	}

@@ -174,7 +174,9 @@ func (t *Transport) decide(f *flight, r *http.Request, resp *http.Response) {
 	if r.Method == http.MethodHead {
 		declared = -1
 	}
-	f.response = resp
+	f.upstream, f.response = resp, new(http.Response)
+	*f.response = *resp
+	f.response.Trailer = resp.Trailer.Clone() // net/http adds to the other one while others look at this
 	f.decide(r, resp.StatusCode, resp.Header, resp.Trailer, declared)
 }
 
@@ -255,7 +257,7 @@ func (f *flight) headerFor(r *http.Request, as role) (http.Header, bool) {
 // straight returns the response to the one who gets it alone.
 func (f *flight) straight(r *http.Request) *http.Response {
 	f.once.Do(func() {})
-	resp := f.response
+	resp := f.upstream
 	resp.Request = r
 	f.m.addStatus(resp.Header, statusMiss)
 	f.stream.take()
