@@ -71,7 +71,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			return
 		}
-		c := &call{h: h, e: e, w: w, leads: make(chan struct{})}
+		c := &call{h: h, e: e, w: w, found: w.Header().Clone(), leads: make(chan struct{})}
 		c.result = m.group.DoChanContext(r.Context(), e.key, c.fly)
 		if c.wait() {
 			c.lead()

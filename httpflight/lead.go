@@ -19,6 +19,7 @@ type call struct {
 	h      *Handler
 	e      entry
 	w      http.ResponseWriter
+	found  http.Header // what w had when the request came
 	result <-chan singleflight.Result[*flight]
 
 	state  atomic.Int32 // coming, leading or left
@@ -127,9 +128,8 @@ func (c *call) outcome() singleflight.Result[*flight] {
 // lead runs the handler.
 func (c *call) lead() {
 	f, r := c.flight, c.e.r
-	found := c.w.Header().Clone()
-	rw := &response{call: c, f: f, conn: newConn(c.w), found: found, declared: -1}
-	if rw.header = found.Clone(); rw.header == nil {
+	rw := &response{call: c, f: f, conn: newConn(c.w), declared: -1}
+	if rw.header = c.found.Clone(); rw.header == nil {
 		rw.header = make(http.Header)
 	}
 	defer rw.finish()
@@ -142,7 +142,6 @@ type response struct {
 	*call
 	f      *flight
 	conn   *conn
-	found  http.Header
 	header http.Header
 
 	mode     mode

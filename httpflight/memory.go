@@ -31,6 +31,7 @@ type memory struct {
 	mu      sync.Mutex
 	used    int64 // taken by streams: what they keep, and reserves
 	kept    int64 // of that, what they keep
+	most    int64 // the most that was kept at once
 	streams map[*stream]int64
 	waiting map[*stream]struct{}
 	scanned time.Time
@@ -78,6 +79,7 @@ func (m *memory) count(s *stream, kept int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.kept += kept - m.streams[s]
+	m.most = max(m.most, m.kept)
 	if kept == 0 {
 		delete(m.streams, s)
 		return
