@@ -30,6 +30,7 @@ type stream struct {
 	readers     map[*reader]struct{}
 	wake        chan struct{} // closed when there is news for readers; nil if none waits
 	flushes     int           // times that the writer has flushed
+	firstFlush  int64         // total at the first of them
 	deadline    time.Time     // for the connections of the readers, if deadlines is more than 0
 	deadlines   int
 
@@ -371,7 +372,9 @@ func (s *stream) flush(wanted bool) {
 		return
 	}
 	if wanted {
-		s.flushes++
+		if s.flushes++; s.flushes == 1 {
+			s.firstFlush = s.total
+		}
 	}
 	s.publish()
 }
@@ -456,13 +459,20 @@ func (r *reader) next(done <-chan struct{}) (p []byte, flush bool, err error) {
 		if r.at == s.last {
 			end = s.public
 		}
+		first := s.flushes > 0 && r.flushed == 0 // what is flushed first decides how net/http sends the rest
+		if first {
+			end = min(end, r.off+int(min(s.firstFlush-r.read, largestBlock)))
+		}
 		switch {
+		case first && r.read == s.firstFlush:
+			r.flushed = 1
+			return nil, true, nil
 		case r.off < end:
 			p = r.at.data[r.off:end:end]
 			r.read += int64(len(p))
 			r.off = end
 			return p, false, nil
-		case r.at.next != nil:
+		case r.off == len(r.at.data) && r.at.next != nil:
 			r.at.readers--
 			r.at, r.off = r.at.next, 0
 			r.at.readers++
