@@ -39,9 +39,9 @@ type flight struct {
 	m      *merger
 	key    string
 	hash   uint64 // of the key without what is remembered
-	label  string // what people may read
 	fields http.Header
 	host   string // with fields, what the leader asked
+	path   string // for people to read
 	ctx    context.Context
 	cancel context.CancelFunc
 	stream *stream
@@ -130,22 +130,21 @@ type entry struct {
 	r    *http.Request
 	key  string
 	hash uint64
-	slot int
 }
 
 // admit decides whether a request may be merged. own is the header that the
 // request's ResponseWriter has already.
 func (m *merger) admit(r *http.Request, bodyless bool, own http.Header) (e entry, ok bool) {
 	m.requests.Add(1)
-	if !bodyless || !mergeable(r) || !m.opts.Eligible(r) {
+	if !bodyless || !mergeable(r) || mayWrite(r) || !m.opts.Eligible(r) {
 		return e, false
 	}
 	if len(own) > 0 && !judge(r, http.StatusOK, own, nil, m.opts.MaxBuffer).share {
 		return e, false
 	}
-	e.r, e.slot = r, m.writes.slot(r)
-	written := m.writes[e.slot].done.Load() // before underWay, which a write leaves later
-	if m.writes[e.slot].underWay.Load() > 0 {
+	e.r = r
+	written, ok := m.writes.now(m.writes.slot(r))
+	if !ok {
 		return e, false
 	}
 	key, ok := m.opts.Key(r)
@@ -167,7 +166,7 @@ func (m *merger) admit(r *http.Request, bodyless bool, own http.Header) (e entry
 	full = binary.AppendUvarint(full, written)
 	for _, name := range lesson.vary {
 		full = appendPart(full, name)
-		full = appendList(full, fieldOf(r.Header, r.Host, name))
+		full = appendList(full, fieldOf(r.Header, hostOf(r), name))
 	}
 	e.key = string(full)
 	return e, true
@@ -177,9 +176,8 @@ func (m *merger) admit(r *http.Request, bodyless bool, own http.Header) (e entry
 // It reports false if there is another one to join by now.
 func (m *merger) begin(ctx context.Context, e *entry, fields http.Header) (f *flight, ok bool) {
 	f = m.flightOf(ctx)
-	f.hash, f.fields, f.host = e.hash, fields, e.r.Host
+	f.hash, f.fields, f.host, f.path = e.hash, fields, hostOf(e.r), e.r.URL.Path
 	f.began, f.undecided = time.Now(), true
-	f.label = e.r.Method + " " + e.r.Host + e.r.URL.Path
 	f.ctx, f.cancel = context.WithoutCancel(ctx), nil
 	if m.opts.FlightTimeout > 0 {
 		f.ctx, f.cancel = context.WithTimeout(f.ctx, m.opts.FlightTimeout)
@@ -313,7 +311,7 @@ func (f *flight) finish() {
 // learns which fields choose if it was not.
 func (f *flight) fits(r *http.Request, vary []string) bool {
 	for _, name := range vary {
-		if !slices.Equal(fieldOf(f.fields, f.host, name), fieldOf(r.Header, r.Host, name)) {
+		if !slices.Equal(fieldOf(f.fields, f.host, name), fieldOf(r.Header, hostOf(r), name)) {
 			f.m.past.learn(f.hash, false, vary)
 			return false
 		}

@@ -49,10 +49,9 @@ func Middleware(opts Options) func(next http.Handler) http.Handler {
 // ServeHTTP implements [http.Handler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := h.m
-	if unsafe(r.Method) {
-		slot := m.writes.slot(r)
-		m.writes.begin(slot)
-		defer m.writes.end(slot)
+	if mayWrite(r) {
+		h.write(w, r)
+		return
 	}
 	e, ok := m.admit(r, r.ContentLength == 0, w.Header())
 	if !ok {
@@ -71,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 			return
 		}
-		c := &call{h: h, e: e, w: w, found: w.Header().Clone(), leads: make(chan struct{})}
+		c := &call{h: h, e: e, w: w, found: cloneOf(w.Header()), leads: make(chan struct{})}
 		c.result = m.group.DoChanContext(r.Context(), e.key, c.fly)
 		if c.wait() {
 			c.lead()
@@ -84,7 +83,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.bypass(w, r)
 			return
 		case err != nil:
-			unavailable(w)
+			unavailable(w, false)
 			return
 		case f.outcome == again:
 			f.stream.decline()
@@ -101,6 +100,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// write runs a request that may change what others get.
+func (h *Handler) write(w http.ResponseWriter, r *http.Request) {
+	h.m.requests.Add(1)
+	slot := h.m.writes.slot(r)
+	h.m.writes.begin(slot)
+	defer h.m.writes.end(slot)
+	h.bypass(w, r)
 }
 
 func (h *Handler) bypass(w http.ResponseWriter, r *http.Request) {
@@ -143,7 +151,7 @@ func (h *Handler) join(f *flight, w http.ResponseWriter, r *http.Request, late b
 	replace(w.Header(), header)
 	w.WriteHeader(f.answer.status)
 	if err := c.copy(rd, r.Context().Done()); err != nil {
-		panic(http.ErrAbortHandler)
+		c.abort()
 	}
 	addTrailers(w.Header(), f.trailer, true)
 	return true
@@ -188,6 +196,14 @@ func age(h http.Header, at time.Time) {
 	h.Set("Age", strconv.FormatInt(was+int64(time.Since(at)/time.Second), 10))
 }
 
+// cloneOf returns a copy of a header, or nil if it is empty.
+func cloneOf(h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil
+	}
+	return h.Clone()
+}
+
 // replace makes a header what another is.
 func replace(own, header http.Header) {
 	for name := range own {
@@ -202,11 +218,15 @@ func replace(own, header http.Header) {
 
 // unavailable answers a request whose context has ended before the header was
 // there. If that is because its client has gone, the answer goes nowhere.
-func unavailable(w http.ResponseWriter) {
+// If last, the connection takes no further request.
+func unavailable(w http.ResponseWriter, last bool) {
 	const text = "Service Unavailable\n"
 	h := w.Header()
 	for _, name := range []string{"Content-Encoding", "Etag", "Last-Modified", "Expires"} {
 		h.Del(name)
+	}
+	if last {
+		h.Set("Connection", "close")
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
@@ -264,6 +284,13 @@ func (c *conn) setDeadline(at time.Time) {
 
 // hang makes a write that hangs return.
 func (c *conn) hang() { c.setDeadline(time.Now()) }
+
+// abort ends the connection in the middle of a body, also if somebody outside
+// recovers the panic: then what would make the body look whole can't be written.
+func (c *conn) abort() {
+	c.hang()
+	panic(http.ErrAbortHandler)
+}
 
 // copy writes what there is to read.
 func (c *conn) copy(r *reader, done <-chan struct{}) error {

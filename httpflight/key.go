@@ -8,9 +8,8 @@ import (
 )
 
 // mergeable reports whether the package may merge a request at all, whatever
-// the options say: a GET or HEAD whose field Connection names no field that
-// whoever forwards the request would remove. Whether it has a body is asked
-// elsewhere.
+// the options say: a GET or HEAD that announces no body, and whose field
+// Connection names no field that whoever forwards the request would remove.
 func mergeable(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != "" {
 		return false
@@ -41,9 +40,9 @@ func mergeable(r *http.Request) bool {
 // it: it carries no credentials (Authorization, Proxy-Authorization, Cookie,
 // user information in the URL, a TLS client certificate), asks for nothing that
 // depends on what its sender has (Range, If-*, Last-Event-ID), for no other
-// protocol (Upgrade, Expect), for no other method (X-HTTP-Method-Override and
-// its like), and doesn't ask for an answer of its own (Cache-Control or Pragma
-// with no-cache, or no-store). The case of field names doesn't matter.
+// protocol (Upgrade, Expect), and doesn't ask for an answer of its own
+// (Cache-Control or Pragma with no-cache, or no-store). The case of field names
+// doesn't matter.
 func Eligible(r *http.Request) bool {
 	if r.URL.User != nil || r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		return false
@@ -51,8 +50,7 @@ func Eligible(r *http.Request) bool {
 	for name, values := range r.Header {
 		switch canonical := http.CanonicalHeaderKey(name); canonical {
 		case "Authorization", "Proxy-Authorization", "Cookie", "Cookie2",
-			"Range", "Upgrade", "Expect", "Last-Event-Id",
-			"X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+			"Range", "Upgrade", "Expect", "Last-Event-Id":
 			return false
 		case "Cache-Control", "Pragma":
 			if mentions(values, "no-cache") || mentions(values, "no-store") {
@@ -114,7 +112,7 @@ func KeyFields(fields ...string) func(r *http.Request) (key string, ok bool) {
 	return func(r *http.Request) (string, bool) {
 		key := appendTarget(nil, r)
 		for _, name := range names {
-			key = appendList(key, fieldOf(r.Header, r.Host, name))
+			key = appendList(key, fieldOf(r.Header, hostOf(r), name))
 		}
 		return string(key), true
 	}
@@ -196,6 +194,14 @@ func suspicious(value string) bool {
 		}
 	}
 	return false
+}
+
+// hostOf returns the host that a request asks for.
+func hostOf(r *http.Request) string {
+	if r.Host != "" {
+		return r.Host
+	}
+	return r.URL.Host
 }
 
 // fieldOf returns the values of a field, given by its canonical name: those of

@@ -113,7 +113,7 @@ func (c *call) dismiss() {
 	defer c.mu.Unlock()
 	if !c.decided && !c.dismissed {
 		c.dismissed = true
-		unavailable(c.w)
+		unavailable(c.w, c.e.r.ProtoMajor < 2)
 	}
 }
 
@@ -132,6 +132,7 @@ func (c *call) lead() {
 	if rw.header = c.found.Clone(); rw.header == nil {
 		rw.header = make(http.Header)
 	}
+	defer rw.end()
 	defer rw.finish()
 	c.h.next.ServeHTTP(rw, r.WithContext(f.ctx))
 	rw.returned = true
@@ -233,7 +234,7 @@ func (rw *response) land() {
 	rw.decided = true
 	if !there && !alone && !rw.dismissed {
 		rw.dismissed = true
-		unavailable(rw.w)
+		unavailable(rw.w, rw.e.r.ProtoMajor < 2)
 	}
 	dismissed := rw.dismissed
 	rw.mu.Unlock()
@@ -268,7 +269,11 @@ func (rw *response) sendHeader() {
 }
 
 func (rw *response) setHeader() {
-	replace(rw.w.Header(), rw.header.Clone())
+	header := rw.f.answer.header
+	if rw.mode == streamed {
+		header = header.Clone() // others read it
+	}
+	replace(rw.w.Header(), header)
 	rw.h.m.addStatus(rw.w.Header(), statusMiss)
 }
 
@@ -346,21 +351,28 @@ func (rw *response) SetWriteDeadline(at time.Time) error {
 	return nil
 }
 
-// finish is called when the handler has returned, panicked or exited.
+// finish sends the header of a handler that has returned without doing so.
 func (rw *response) finish() {
+	if !rw.returned || rw.mode != undecided {
+		return
+	}
+	rw.returned = false // until Forbid has
+	rw.decide(http.StatusOK)
+	if rw.mode == straight {
+		rw.setHeader() // and net/http sends it
+	} else {
+		rw.sendHeader()
+	}
+	rw.returned = true
+}
+
+// end is called when the handler has returned, panicked or exited.
+func (rw *response) end() {
 	f := rw.f
 	defer rw.conn.close()
-	switch {
-	case rw.mode == undecided && !rw.returned:
+	if rw.mode == undecided {
 		f.fail(http.ErrAbortHandler)
 		rw.land()
-	case rw.mode == undecided:
-		rw.decide(http.StatusOK)
-		if rw.mode == straight {
-			rw.setHeader() // and net/http sends it
-		} else {
-			rw.sendHeader()
-		}
 	}
 	if rw.stop != nil {
 		rw.stop()
@@ -389,6 +401,6 @@ func (rw *response) finish() {
 		panic(rw.broken)
 	}
 	if rw.failed != nil {
-		panic(http.ErrAbortHandler)
+		rw.conn.abort()
 	}
 }

@@ -91,26 +91,44 @@ type writes [1024]struct {
 	done     atomic.Uint64
 }
 
-// unsafe reports whether a method may change what a GET returns.
-func unsafe(method string) bool {
-	switch method {
+// mayWrite reports whether a request may change what a GET returns.
+func mayWrite(r *http.Request) bool {
+	switch r.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return false
+		return overrides(r.Header)
 	}
 	return true
+}
+
+// overrides reports whether a field says that the method is another in truth.
+func overrides(h http.Header) bool {
+	for name := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override":
+			return true
+		}
+	}
+	return false
 }
 
 // slot is where a request's target is counted. It doesn't tell apart scheme and
 // port, nor how the path is written.
 func (w *writes) slot(r *http.Request) int {
-	host := r.Host
-	if host == "" {
-		host = r.URL.Host
-	}
+	host := hostOf(r)
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	return int(hashOf(strings.ToLower(host)+r.URL.Path) % uint64(len(w)))
+}
+
+// now returns how often a slot's targets were written. It reports false if one of
+// them is being written.
+func (w *writes) now(slot int) (done uint64, ok bool) {
+	if w[slot].underWay.Load() > 0 {
+		return 0, false
+	}
+	// In this order: a write that has left is among those that are done.
+	return w[slot].done.Load(), true
 }
 
 func (w *writes) begin(slot int) { w[slot].underWay.Add(1) }

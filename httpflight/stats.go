@@ -47,9 +47,9 @@ func (m *merger) forget(r *http.Request) {
 //
 //	flightz.Register("pages", handler.Flights())
 //
-// A flight is in the air until its header is there. Its key is shown as the
-// method, host and path that its leader asked for, without the query and the
-// fields, which may be secrets.
+// A flight is in the air until its header is there. Its key is shown as the host
+// and path that its leader asked for, without the query and the fields, which
+// may be secrets.
 type Flights struct {
 	m *merger
 }
@@ -64,7 +64,7 @@ func (f Flights) InFlight() []singleflight.Flight[string] {
 	defer f.m.mu.Unlock()
 	for i := range list {
 		if known := f.m.air[list[i].Key]; known != nil {
-			list[i].Key = known.label
+			list[i].Key = known.host + known.path
 		} else {
 			list[i].Key = "?" // it is just beginning or ending, or forgotten
 		}

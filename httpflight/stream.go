@@ -43,7 +43,7 @@ type stream struct {
 	over     bool
 
 	// The writer, while it waits for readers.
-	room     chan struct{} // has one element when there may be room
+	room     chan struct{} // has one element when there may be room; made when it first waits
 	waited   time.Duration // since it last got on by a window, or since the readers were judged
 	advanced int64         // bytes since then
 	late     []func()      // calls to be made without the lock
@@ -69,7 +69,7 @@ var (
 
 func newStream(l *limits, onOver, onShut, onExtra func()) *stream {
 	b := new(block)
-	return &stream{limits: l, onOver: onOver, onShut: onShut, onExtra: onExtra, first: b, last: b, declared: -1, room: make(chan struct{}, 1)}
+	return &stream{limits: l, onOver: onOver, onShut: onShut, onExtra: onExtra, first: b, last: b, declared: -1}
 }
 
 // unlock lets the lock go and makes the calls that came up.
@@ -231,7 +231,7 @@ func (s *stream) charge(kept int64) bool {
 func (s *stream) space(n int) ([]byte, error) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.over {
+	if s.over || s.ended {
 		return nil, errOver
 	}
 	if free := s.last.data[len(s.last.data):cap(s.last.data)]; len(free) > 0 {
@@ -280,6 +280,10 @@ func (s *stream) makeRoom(size int64) error {
 // the writer has waited for them too long. It lets the lock go meanwhile.
 func (s *stream) waitForRoom(long bool) {
 	start := time.Now()
+	if s.room == nil {
+		s.room = make(chan struct{}, 1)
+	}
+	room := s.room
 	patience := max(s.limits.maxStall-s.waited, 0)
 	s.unlock()
 	if !long {
@@ -288,7 +292,7 @@ func (s *stream) waitForRoom(long bool) {
 	}
 	timer := time.NewTimer(patience)
 	select {
-	case <-s.room:
+	case <-room:
 	case <-timer.C:
 	}
 	timer.Stop()
@@ -338,7 +342,7 @@ func (s *stream) remove(r *reader) {
 func (s *stream) wrote(n int) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.over {
+	if s.over || s.ended {
 		return
 	}
 	s.last.data = s.last.data[:len(s.last.data)+n]

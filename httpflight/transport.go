@@ -39,10 +39,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL == nil {
 		return t.base.RoundTrip(r) // for its error
 	}
-	if unsafe(r.Method) {
+	if mayWrite(r) {
 		return t.write(r)
 	}
-	e, ok := m.admit(r, r.Body == nil || r.Body == http.NoBody, nil)
+	e, ok := m.admit(r, (r.Body == nil || r.Body == http.NoBody) && !cancels(r), nil)
 	if !ok {
 		return t.bypass(r)
 	}
@@ -78,7 +78,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		case leads && (f.outcome == refused || !joined && f.staleAt.IsZero()):
 			return f.straight(r), nil
 		case leads:
-			return f.join(r, leader), nil
+			return f.join(r, leader), nil // the flight waits for it, so it gets it
 		case f.outcome == refused:
 			f.stream.decline()
 		default:
@@ -89,6 +89,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		m.refused.Add(1)
 		return t.alone(r, statusRefused)
 	}
+}
+
+// cancels reports whether a request may be cancelled by Request.Cancel alone.
+// http.Client with a Timeout sets that too, beside a context with that deadline.
+func cancels(r *http.Request) bool {
+	_, ends := r.Context().Deadline()
+	return r.Cancel != nil && !ends //lint:ignore SA1019 it is still there
 }
 
 func (t *Transport) bypass(r *http.Request) (*http.Response, error) {
@@ -150,6 +157,7 @@ func (t *Transport) fly(ctx context.Context, e entry) (f *flight, err error) {
 	}()
 	out := e.r.WithContext(f.ctx)
 	out.Header = e.r.Header.Clone()
+	out.Cancel = nil //lint:ignore SA1019 the leader's
 	resp, err = t.base.RoundTrip(out)
 	switch {
 	case err != nil:
