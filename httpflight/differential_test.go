@@ -22,7 +22,7 @@ import (
 
 var (
 	scriptSeed  = flag.Uint64("httpflight.seed", 1, "seed of the random handlers")
-	scriptCount = flag.Int("httpflight.scripts", 150, "number of random handlers")
+	scriptCount = flag.Int("httpflight.scripts", 100, "number of random handlers")
 )
 
 // A script is a random handler: what it does, one step after another.
@@ -288,6 +288,7 @@ func runScript(s script, method string, protocols *http.Protocols, clients int, 
 		<-done
 	}
 	time.Sleep(20 * second) // a handler may go on although all is there
+	synctest.Wait()
 	for i := range all {
 		all[i].Errors = strings.Join(errs, ", ")
 		if runs.Load() > 1 { // a second later

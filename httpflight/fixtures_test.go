@@ -316,16 +316,6 @@ func (s *sent) over() bool {
 	}
 }
 
-// headerThere reports whether the header is there.
-func (s *sent) headerThere() bool {
-	select {
-	case <-s.header:
-		return true
-	default:
-		return false
-	}
-}
-
 // check compares the counters with those wanted. Those of Buffered and InFlight
 // must be 0.
 func (w *world) check(want Stats) {

@@ -160,7 +160,7 @@ func (m *merger) admit(r *http.Request, bodyless bool, own http.Header) (e entry
 	full = appendPart(full, key)
 	e.hash = maphashBytes(full)
 	lesson := m.past.of(e.hash)
-	if lesson.alone || !m.limits.memory.room(m.limits.reserve()) {
+	if lesson.alone || !m.limits.roomForOne() {
 		return e, false
 	}
 	full = binary.AppendUvarint(full, written)

@@ -110,7 +110,7 @@ func TestOneKeyMeansTheSame(t *testing.T) {
 	}
 	but := AllBut("X-Forwarded-For")
 	same, sameBut := 0, 0
-	for range 200_000 {
+	for range 40_000 {
 		a, b := random(), random()
 		keyA, _ := Identical(a)
 		keyB, _ := Identical(b)
@@ -127,7 +127,7 @@ func TestOneKeyMeansTheSame(t *testing.T) {
 			requireSame(t, a, b, []string{"X-Forwarded-For"})
 		}
 	}
-	if same < 100 || sameBut <= same {
+	if same < 50 || sameBut <= same {
 		t.Errorf("%d pairs are the same, %d but for a field", same, sameBut)
 	}
 }

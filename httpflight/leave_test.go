@@ -278,7 +278,7 @@ func TestNothingStays(t *testing.T) {
 		}), Options{MaxBuffer: 64 << 10, MaxStall: 100 * time.Millisecond, MaxMemory: 256 << 10})
 		defer w.close()
 		var all []*sent
-		for i := range 80 {
+		for i := range 50 {
 			s := w.get(fmt.Sprint("/", i%4))
 			all = append(all, s)
 			if i%3 == 0 {

@@ -57,6 +57,16 @@ func (m *memory) give(n int64) {
 	clear(m.waiting)
 }
 
+// roomForOne reports whether there is room for one more stream. If not, it makes
+// some.
+func (l *limits) roomForOne() bool {
+	if l.memory.room(l.reserve()) {
+		return true
+	}
+	l.memory.cutSleepers(l)
+	return l.memory.room(l.reserve())
+}
+
 // room reports whether there is a reserve for one more stream.
 func (m *memory) room(n int64) bool {
 	m.mu.Lock()
@@ -128,7 +138,7 @@ func (m *memory) cutSleepers(l *limits) {
 	}
 	slices.SortFunc(sleepers, func(a, b sleeper) int { return cmp.Compare(b.holds, a.holds) })
 	for _, r := range sleepers {
-		if m.room(m.limit / 16) {
+		if m.room(max(m.limit/16, l.reserve())) {
 			return
 		}
 		r.s.mu.Lock()
