@@ -305,7 +305,7 @@ func (c *conn) copy(r *reader, done <-chan struct{}) error {
 			c.control.Flush()
 		default:
 			if _, err := c.w.Write(p); err != nil {
-				return err
+				return r.wasCut() // otherwise it ends as a handler does whose Write fails
 			}
 		}
 	}

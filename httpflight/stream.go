@@ -517,6 +517,16 @@ func (r *reader) wait(done <-chan struct{}) error {
 	return nil
 }
 
+// wasCut returns an error if the reader was cut off.
+func (r *reader) wasCut() error {
+	r.s.mu.Lock()
+	defer r.s.unlock()
+	if r.cut {
+		return errCut
+	}
+	return nil
+}
+
 // leave takes the reader off. It may be called more than once, and by any
 // goroutine.
 func (r *reader) leave() {
