@@ -356,14 +356,12 @@ func (rw *response) finish() {
 	if !rw.returned || rw.mode != undecided {
 		return
 	}
-	rw.returned = false // until Forbid has
 	rw.decide(http.StatusOK)
 	if rw.mode == straight {
 		rw.setHeader() // and net/http sends it
 	} else {
 		rw.sendHeader()
 	}
-	rw.returned = true
 }
 
 // end is called when the handler has returned, panicked or exited.
@@ -389,6 +387,8 @@ func (rw *response) end() {
 	}
 	if rw.pumped != nil {
 		<-rw.pumped
+	} else if rw.pump != nil { // the header could not be sent
+		rw.pump.leave()
 	}
 	f.finish()
 	if rw.mode == straight || rw.pump != nil {

@@ -278,3 +278,32 @@ func TestVaryHost(t *testing.T) {
 		}
 	})
 }
+
+// A middleware outside panics when the leader's header is sent: nobody waits for
+// the leader's body then.
+func TestHeaderThatCannotBeSent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := handlerWorldAround(t, slowly(func(w http.ResponseWriter, r *http.Request) string { return strings.Repeat("x", 8<<10) }), Options{},
+			func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("X-Request-Id") != "" {
+						w = brokenWriter{w}
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+		defer w.close()
+		leader := w.get("/", "X-Request-Id", "1")
+		synctest.Wait()
+		follower := w.get("/")
+		<-follower.done
+		if <-leader.done; leader.err == nil {
+			t.Errorf("the leader got %d", leader.status)
+		}
+		w.check(Stats{Requests: 2, Led: 1, Collapsed: 1})
+	})
+}
+
+type brokenWriter struct{ http.ResponseWriter }
+
+func (brokenWriter) WriteHeader(int) { panic(http.ErrAbortHandler) }
