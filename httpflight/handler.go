@@ -1,6 +1,7 @@
 package httpflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -150,10 +151,13 @@ func (h *Handler) join(f *flight, w http.ResponseWriter, r *http.Request, late b
 	}
 	replace(w.Header(), header)
 	w.WriteHeader(f.answer.status)
-	if err := c.copy(rd, r.Context().Done()); err != nil {
+	switch c.copy(rd, r.Context().Done()) {
+	case io.EOF:
+		addTrailers(w.Header(), f.trailer, true)
+	case errWrite:
+	default:
 		c.abort()
 	}
-	addTrailers(w.Header(), f.trailer, true)
 	return true
 }
 
@@ -292,20 +296,22 @@ func (c *conn) abort() {
 	panic(http.ErrAbortHandler)
 }
 
-// copy writes what there is to read.
+// errWrite is the end of a copy whose Write failed. It ends as a handler does
+// whose Write fails.
+var errWrite = errors.New("httpflight: write failed")
+
+// copy writes what there is to read. It returns io.EOF at the end of the body.
 func (c *conn) copy(r *reader, done <-chan struct{}) error {
 	for {
 		p, flush, err := r.next(done)
 		switch {
-		case err == io.EOF:
-			return nil
 		case err != nil:
 			return err
 		case flush:
 			c.control.Flush()
 		default:
 			if _, err := c.w.Write(p); err != nil {
-				return r.wasCut() // otherwise it ends as a handler does whose Write fails
+				return cmp.Or(r.wasCut(), errWrite)
 			}
 		}
 	}

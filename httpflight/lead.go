@@ -400,7 +400,7 @@ func (rw *response) end() {
 	if rw.broken != nil {
 		panic(rw.broken)
 	}
-	if rw.failed != nil {
+	if rw.failed != nil && rw.failed != io.EOF && rw.failed != errWrite {
 		rw.conn.abort()
 	}
 }

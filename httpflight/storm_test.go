@@ -257,7 +257,7 @@ func stormRequest(t *testing.T, rt http.RoundTripper, origin *stormOrigin, own f
 	var p page
 	if err := json.Unmarshal(text, &p); err != nil {
 		if ctx.Err() == nil && resp.StatusCode != http.StatusServiceUnavailable && resp.StatusCode != http.StatusBadGateway {
-			t.Errorf("a short body looks whole: %d, %d bytes, %v", resp.StatusCode, len(text), err)
+			t.Errorf("a short body looks whole: %d, %d bytes, %v\n%v of %d bytes\nasked %s %v", resp.StatusCode, len(text), err, resp.Header, resp.ContentLength, r.URL, r.Header)
 		}
 		return
 	}
