@@ -72,8 +72,7 @@ func (c *call) await(ctx context.Context) {
 		select {
 		case <-c.header:
 			return
-		case <-ctx.Done():
-			f.cancel()
+		case <-ctx.Done(): // when the flight has landed, the handler's context ends too
 			return
 		case <-done:
 			// If nobody has joined the flight it is about to be abandoned.
@@ -228,7 +227,7 @@ func (rw *response) land() {
 	alone := there && !landing.Shared && f.staleAt.IsZero()
 	if !there {
 		<-f.landed
-		alone = f.callers == 0
+		alone = f.stream.isOver() // not if somebody has come late
 	}
 	rw.mu.Lock()
 	rw.decided = true

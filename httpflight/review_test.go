@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -307,3 +308,50 @@ func TestHeaderThatCannotBeSent(t *testing.T) {
 type brokenWriter struct{ http.ResponseWriter }
 
 func (brokenWriter) WriteHeader(int) { panic(http.ErrAbortHandler) }
+
+// The leader leaves just when the header of a fresh response is there, and one
+// that came late has the body by then: it gets all of it.
+func TestLateRequestWhenAllOthersHaveLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := NewHandler(http.NotFoundHandler(), Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		r := httptest.NewRequest("GET", "/", nil).WithContext(ctx)
+		w := httptest.NewRecorder()
+		e, _ := h.m.admit(r, true, w.Header())
+		c := &call{h: h, e: e, w: w, leads: make(chan struct{})}
+		c.result = h.m.group.DoChanContext(ctx, e.key, c.fly)
+		if !c.wait() {
+			t.Fatal("doesn't lead")
+		}
+		rw := &response{call: c, f: c.flight, conn: newConn(w), header: http.Header{"Cache-Control": {"max-age=60"}}, declared: -1, status: 200}
+		f := c.flight
+		f.answer = answer{200, nil, rw.header}
+		f.decide(r, 200, rw.header, nil, -1)
+		late := new(reader)
+		if !f.stream.attach(late, true) {
+			t.Fatal("isn't joined")
+		}
+		cancel()
+		synctest.Wait()
+		if f.ctx.Err() != nil {
+			t.Error("is cancelled, although one is left")
+		}
+		rw.land()
+		rw.sendHeader()
+		io.WriteString(rw, "page")
+		rw.returned = true
+		rw.end()
+		body := ""
+		for {
+			p, _, err := late.next(nil)
+			body += string(p)
+			if err != nil {
+				if body != "page" || err != io.EOF {
+					t.Errorf("got %q, %v", body, err)
+				}
+				break
+			}
+		}
+		late.leave()
+	})
+}

@@ -355,6 +355,13 @@ func (s *stream) wrote(n int) {
 	}
 }
 
+// isOver reports whether nobody reads the body and nobody will.
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.unlock()
+	return s.over
+}
+
 // complete reports whether all that was declared is written.
 func (s *stream) complete() bool {
 	s.mu.Lock()

@@ -162,6 +162,8 @@ func (t *Transport) fly(ctx context.Context, e entry) (f *flight, err error) {
 	switch {
 	case err != nil:
 		f.fail(err)
+	case !stop(): // so the response is cancelled, and nobody may come late
+		f.fail(context.Canceled)
 	case resp == nil:
 		f.fail(errors.New("httpflight: RoundTripper returned a nil *http.Response with a nil error"))
 	default:
