@@ -194,7 +194,7 @@ func storm(t *testing.T, a arrangement, opts Options, length time.Duration) Stat
 // stormRequest sends one random request and checks what comes. Those of one
 // moment are the same, more or less.
 func stormRequest(t *testing.T, rt http.RoundTripper, origin *stormOrigin, own func(secret string, r *http.Request)) {
-	moment := rand.New(rand.NewPCG(uint64(time.Now().UnixMilli()/8), uint64(rand.IntN(2))))
+	moment := rand.New(rand.NewPCG(uint64(time.Now().UnixMilli()/20), uint64(rand.IntN(2))))
 	path := []string{"/", "/a", "/bb"}[moment.IntN(3)]
 	doc := &origin.version[len(path)%len(origin.version)]
 	if rand.IntN(100) == 0 {
@@ -207,11 +207,11 @@ func stormRequest(t *testing.T, rt http.RoundTripper, origin *stormOrigin, own f
 	if moment.IntN(20) == 0 {
 		r.Method = "HEAD"
 	}
+	dice := moment.IntN
+	if rand.IntN(4) == 0 {
+		dice = rand.IntN // this one is of its own
+	}
 	add := func(odds int, name string, values ...string) {
-		dice := moment.IntN
-		if rand.IntN(8) == 0 {
-			dice = rand.IntN // this one is of its own
-		}
 		if dice(odds) == 0 {
 			r.Header[name] = append(r.Header[name], values[dice(len(values))])
 		}
