@@ -41,7 +41,9 @@ Result becomes Result[any].`, func(p *program.Program) []program.Finding {
 var Values = analyzer("singleflightvalues", `give groups the type of their values
 
 A Group[string, any] whose functions all return one type gets that type, and the
-assertions of its values go.`, valuestep.Run)
+assertions of its values go.`, func(p *program.Program) []program.Finding {
+	return valuestep.Run(p, valuestep.Options{})
+})
 
 // Context lets callers leave when their context ends, and gives functions a
 // context that no caller's end ends.

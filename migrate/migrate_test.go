@@ -26,7 +26,9 @@ func TestTypes(t *testing.T) {
 		return typestep.Run(p, typestep.Options{})
 	})
 }
-func TestValues(t *testing.T)  { golden(t, migrate.Values, "values", valuestep.Run) }
+func TestValues(t *testing.T) {
+	golden(t, migrate.Values, "values", func(p *program.Program) []program.Finding { return valuestep.Run(p, valuestep.Options{}) })
+}
 func TestContext(t *testing.T) { golden(t, migrate.Context, "context", contextstep.Run) }
 func TestLint(t *testing.T)    { golden(t, migrate.Lint, "lint", nil) }
 

@@ -8,6 +8,7 @@ import (
 	"go/ast"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,11 +46,21 @@ func Load(cfg Config) (*Loaded, error) {
 		return nil, err
 	}
 	if len(l.Files) == 0 {
-		return nil, fmt.Errorf("no packages match %s", strings.Join(cfg.Patterns, " "))
+		return nil, fmt.Errorf("no packages match %s%s", strings.Join(cfg.Patterns, " "), listed(cfg))
 	}
 	l.others(cfg, ignored)
 	slices.SortFunc(l.Files, func(a, b *program.File) int { return cmp.Compare(a.Name, b.Name) })
 	return l, nil
+}
+
+// listed is what the go command says about packages that can't be listed.
+func listed(cfg Config) string {
+	cmd := exec.Command("go", slices.Concat([]string{"list"}, cfg.Flags, []string{"--"}, cfg.Patterns)...)
+	cmd.Dir, cmd.Env = cfg.Dir, append(os.Environ(), cfg.Env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return ":\n" + strings.TrimSpace(string(out))
+	}
+	return ""
 }
 
 // add loads one configuration. It returns the files that aren't part of that.
