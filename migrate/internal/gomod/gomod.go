@@ -19,9 +19,6 @@ import (
 	"github.com/seed-737f55c4/singleflight/migrate/internal/program"
 )
 
-// Needs is the Go version that this project's module needs.
-const Needs = "1.26.0"
-
 // A Module is the main module, with a copy of its go.mod and go.sum.
 type Module struct {
 	Root  string
@@ -91,21 +88,28 @@ func (m *Module) Require(version string) error {
 	if file.Module.Mod.Path == flight.Path || slices.ContainsFunc(file.Require, func(r *modfile.Require) bool { return r.Mod.Path == flight.Path }) {
 		return nil
 	}
-	if !slices.ContainsFunc(file.Replace, func(r *modfile.Replace) bool { return r.Old.Path == flight.Path }) {
-		_, err := m.run("get", flight.Path+"@"+version)
+	if slices.ContainsFunc(file.Replace, func(r *modfile.Replace) bool { return r.Old.Path == flight.Path }) {
+		version = "v0.0.0-00010101000000-000000000000" // of what a folder replaces
+	}
+	if _, err := m.run("get", flight.Path+"@"+version); err != nil {
 		return err
 	}
-	if semver.Compare("v"+m.wasGo, "v"+Needs) < 0 {
-		if _, err := m.run("get", "go@"+Needs); err != nil {
-			return err
-		}
-		if file, err = m.parse(); err != nil {
-			return err
-		}
-	}
-	if err := file.AddRequire(flight.Path, "v0.0.0-00010101000000-000000000000"); err != nil {
+	return m.direct()
+}
+
+// direct removes the comment that go get writes, since nothing imported the
+// package yet.
+func (m *Module) direct() error {
+	file, err := m.parse()
+	if err != nil {
 		return err
 	}
+	for _, r := range file.Require {
+		if r.Mod.Path == flight.Path {
+			r.Indirect = false
+		}
+	}
+	file.SetRequireSeparateIndirect(file.Require)
 	file.Cleanup()
 	contents, err := file.Format()
 	if err != nil {

@@ -46,7 +46,7 @@ func Load(cfg Config) (*Loaded, error) {
 		return nil, err
 	}
 	if len(l.Files) == 0 {
-		return nil, fmt.Errorf("no packages match %s%s", strings.Join(cfg.Patterns, " "), listed(cfg))
+		return nil, fmt.Errorf("no packages match %s, or go.mod needs an update%s", strings.Join(cfg.Patterns, " "), listed(cfg))
 	}
 	l.others(cfg, ignored)
 	slices.SortFunc(l.Files, func(a, b *program.File) int { return cmp.Compare(a.Name, b.Name) })

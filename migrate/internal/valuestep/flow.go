@@ -319,7 +319,7 @@ func (s *step) call(f *program.File, n *ast.CallExpr, stack []ast.Node) {
 
 // flight records a call of one of a group's methods.
 func (s *step) flight(f *program.File, c *flight.Call, stack []ast.Node) {
-	if c.Library != flight.Ours || !carries(f.Info.TypeOf(c.Select.X)) {
+	if !known(c.Library) || !carries(f.Info.TypeOf(c.Select.X)) {
 		if s.promoted(f, c) {
 			s.stay(s.slotOfPromoted(f, c), c, "it is embedded, so its methods are the struct's")
 		}
@@ -357,7 +357,7 @@ func (s *step) goes(f *program.File, e ast.Expr, stack []ast.Node) {
 		if p.Sel == e {
 			return // the field's name; the selector itself is looked at
 		}
-		if method, ok := f.Info.Uses[p.Sel].(*types.Func); ok && flight.Of(method) == flight.Ours && !calledSelector(p, stack) {
+		if method, ok := f.Info.Uses[p.Sel].(*types.Func); ok && known(flight.Of(method)) && !calledSelector(p, stack) {
 			s.stay(s.slot(f, e), e, "its method %s is used as a value", method.Name())
 		}
 		return

@@ -55,7 +55,7 @@ func (s *step) varSlot(v *types.Var) *class {
 func v2node(obj types.Object) ast.Node { return &ast.Ident{NamePos: obj.Pos(), Name: obj.Name()} }
 
 func (s *step) callSlot(f *program.File, e *ast.CallExpr) *class {
-	if c := flight.CallOf(f.Info, e); c != nil && c.Library == flight.Ours {
+	if c := flight.CallOf(f.Info, e); c != nil && known(c.Library) {
 		return s.slot(f, c.Select.X)
 	}
 	switch builtin(f, e) {

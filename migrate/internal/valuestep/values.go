@@ -114,7 +114,7 @@ func (s *step) target(c *class, call call, statement ast.Node, target, err ast.E
 	obj := f.Info.Defs[id]
 	ast.PreorderStack(f.Syntax, nil, func(n ast.Node, stack []ast.Node) bool {
 		if use, ok := n.(*ast.Ident); ok && f.Info.Uses[use] == obj {
-			c.values = append(c.values, value{f, use, err, statement, append([]ast.Node(nil), stack...)})
+			c.values = append(c.values, value{f, use, err, statement, call.call.CallExpr, append([]ast.Node(nil), stack...)})
 		}
 		return true
 	})

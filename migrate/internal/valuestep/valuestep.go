@@ -10,6 +10,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,16 +29,21 @@ type Options struct {
 
 // Run returns what the step does with the groups of p, and what it leaves.
 func Run(p *program.Program, opts Options) []program.Finding {
-	s := &step{Program: p, opts: opts, classes: map[string]*class{}, loose: map[string]bool{}}
+	s := newStep(p, opts)
+	s.collect()
+	return s.decide()
+}
+
+// collect finds the classes, and what they call and hold.
+func (s *step) collect() {
 	s.findLooseMethods()
-	for _, f := range p.Files {
+	for _, f := range s.Files {
 		ast.PreorderStack(f.Syntax, nil, func(n ast.Node, stack []ast.Node) bool {
 			s.visit(f, n, stack)
 			return true
 		})
 	}
 	s.findValues()
-	return s.decide()
 }
 
 type step struct {
@@ -78,6 +84,7 @@ type value struct {
 	expr  ast.Expr // res.Val, or what the first result is assigned to
 	err   ast.Expr // what holds the error that came with it, or nil
 	after ast.Node // the statement that the value comes from
+	call  ast.Node // the call of which it is the first result, or nil
 	stack []ast.Node
 }
 
@@ -147,13 +154,14 @@ func element(t types.Type) *types.Named {
 	}
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
-		if flight.Of(t.Obj()) != flight.Ours || t.TypeArgs().Len() == 0 {
+		library := flight.Of(t.Obj())
+		if name := t.Obj().Name(); !known(library) || name != "Group" && name != "Result" {
 			return nil
 		}
-		if name := t.Obj().Name(); name != "Group" && name != "Result" {
-			return nil
+		if library == flight.XSync {
+			return t
 		}
-		if isAny(t.TypeArgs().At(t.TypeArgs().Len() - 1)) {
+		if t.TypeArgs().Len() > 0 && isAny(t.TypeArgs().At(t.TypeArgs().Len()-1)) {
 			return t
 		}
 	case *types.Pointer:
@@ -209,20 +217,26 @@ func (s *step) where(pos token.Pos) string {
 
 // decide says for each class that holds a group what becomes of it.
 func (s *step) decide() (findings []program.Finding) {
-	var roots []*class
-	for _, c := range s.classes {
-		if root := c.root(); !slices.Contains(roots, root) {
-			roots = append(roots, root)
-		}
-	}
-	for _, c := range roots {
-		if len(c.calls) == 0 || len(c.types) == 0 && len(c.reasons) == 0 {
+	for _, c := range s.roots() {
+		if len(c.calls) == 0 || c.calls[0].call.Library != flight.Ours || len(c.types) == 0 && len(c.reasons) == 0 {
 			continue
 		}
 		findings = append(findings, s.finding(c))
 	}
 	slices.SortFunc(findings, func(a, b program.Finding) int { return int(a.Pos - b.Pos) })
 	return findings
+}
+
+// roots returns the classes.
+func (s *step) roots() (roots []*class) {
+	seen := map[*class]bool{}
+	for _, place := range slices.Sorted(maps.Keys(s.classes)) {
+		if root := s.classes[place].root(); !seen[root] {
+			seen[root] = true
+			roots = append(roots, root)
+		}
+	}
+	return roots
 }
 
 func (s *step) finding(c *class) program.Finding {
