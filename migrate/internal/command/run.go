@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/seed-737f55c4/singleflight/migrate/internal/contextstep"
 	"github.com/seed-737f55c4/singleflight/migrate/internal/diff"
@@ -158,8 +157,7 @@ func (c *command) entry(finding program.Finding) entry {
 	return e
 }
 
-func (c *command) unseen(text string) entry {
-	name, reason, _ := strings.Cut(text, ": ")
-	return entry{File: load.Rel(c.dir, name), Line: 1, Column: 1, Step: c.steps[0], Outcome: program.Left,
-		Message: "this file isn't part of a build that can be had here: " + reason}
+func (c *command) unseen(u program.Unseen) entry {
+	return entry{File: load.Rel(c.dir, u.Name), Line: 1, Column: 1, Step: c.steps[0], Outcome: program.Left,
+		Message: "this file isn't part of a build that can be had here: " + u.Reason}
 }

@@ -105,8 +105,14 @@ func (m *Module) direct() error {
 		return err
 	}
 	for _, r := range file.Require {
-		if r.Mod.Path == flight.Path {
-			r.Indirect = false
+		if r.Mod.Path == flight.Path && r.Indirect {
+			version := r.Mod.Version
+			if err := file.DropRequire(flight.Path); err != nil {
+				return err
+			}
+			file.Cleanup()
+			file.AddNewRequire(flight.Path, version, false)
+			break
 		}
 	}
 	file.SetRequireSeparateIndirect(file.Require)

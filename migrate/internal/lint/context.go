@@ -215,7 +215,7 @@ func pathOf(f *program.File, call *ast.CallExpr) string {
 // the caller uses.
 func (l *linter) captured(p place) {
 	lit := p.call.Literal()
-	if lit == nil || !p.outlived() || locks(lit) {
+	if lit == nil || p.isTest() || !p.outlived() || locks(lit) {
 		return
 	}
 	seen := map[*types.Var]bool{}

@@ -34,7 +34,6 @@ const mode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFil
 type Loaded struct {
 	*program.Program
 	Module *packages.Module // of the first package that has one
-	Unseen []string         // files that no configuration that builds here has, with why
 }
 
 // Load loads the packages, with their tests. It fails, with all errors, if one

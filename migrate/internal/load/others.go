@@ -1,11 +1,14 @@
 package load
 
 import (
+	"go/ast"
 	"go/build"
 	"go/build/constraint"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,12 +20,12 @@ import (
 // that import one of the libraries: those for another system, or with a tag.
 func (l *Loaded) others(cfg Config, ignored []string) {
 	for _, name := range ignored {
-		if !imports(name, cfg.Overlay[name]) || slices.ContainsFunc(l.Files, func(f *program.File) bool { return f.Name == name }) {
+		if !l.concerned(name, cfg.Overlay[name]) || slices.ContainsFunc(l.Files, func(f *program.File) bool { return f.Name == name }) {
 			continue
 		}
 		other, ok := configuration(name)
 		if !ok {
-			l.Unseen = append(l.Unseen, name+": no configuration found that builds it")
+			l.unseen(name, "no configuration found that builds it")
 			continue
 		}
 		more := cfg
@@ -33,40 +36,62 @@ func (l *Loaded) others(cfg Config, ignored []string) {
 		}
 		more.Patterns = []string{filepath.Dir(name)}
 		if _, err := l.add(more); err != nil {
-			l.Unseen = append(l.Unseen, name+": "+err.Error())
+			l.unseen(name, err.Error())
 		}
 	}
 }
 
-// imports reports whether a file that is source on disk, or src if that isn't
-// nil, imports one of the libraries.
-func imports(name string, src []byte) bool {
+func (l *Loaded) unseen(name, reason string) {
+	l.Program.Unseen = append(l.Program.Unseen, program.Unseen{Name: name, Reason: reason})
+}
+
+// called finds calls that may be of a group that another file declares.
+var called = regexp.MustCompile(`\.(Do|DoChan|DoContext|DoChanContext|Forget)\(`)
+
+// concerned reports whether a file imports one of the libraries, or may use a
+// group of a package that does. src is the file's source if that isn't nil.
+func (l *Loaded) concerned(name string, src []byte) bool {
 	if !strings.HasSuffix(name, ".go") {
 		return false
 	}
-	var source any
-	if src != nil {
-		source = src
+	if src == nil {
+		var err error
+		if src, err = os.ReadFile(name); err != nil {
+			return false
+		}
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+	file, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ImportsOnly)
 	if err != nil {
 		return false
 	}
-	for _, spec := range file.Imports {
-		if flight.ByPath(program.PathOf(spec)) != flight.None {
-			return true
-		}
+	if imports(file) {
+		return true
 	}
-	return false
+	return called.Match(src) && slices.ContainsFunc(l.Files, func(f *program.File) bool {
+		return filepath.Dir(f.Name) == filepath.Dir(name) && imports(f.Syntax)
+	})
 }
+
+// imports reports whether a file imports one of the libraries.
+func imports(file *ast.File) bool {
+	return slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool {
+		return flight.ByPath(program.PathOf(spec)) != flight.None
+	})
+}
+
+var (
+	systems = []string{"linux", "windows", "darwin", "freebsd", "openbsd", "netbsd", "dragonfly", "js", "wasip1", "plan9",
+		"android", "ios", "solaris", "illumos", "aix"}
+	architectures = []string{"amd64", "arm64", "386", "arm", "wasm", "ppc64", "ppc64le", "s390x", "riscv64", "loong64", "mips", "mips64"}
+)
 
 // configuration returns one that has the file.
 func configuration(name string) (build.Context, bool) {
 	ctx := build.Default
 	dir, base := filepath.Split(name)
 	tags := constraintTags(name)
-	for _, system := range []string{build.Default.GOOS, "linux", "windows", "darwin", "freebsd", "openbsd", "netbsd", "js", "wasip1", "plan9", "android", "ios", "solaris", "aix"} {
-		for _, arch := range []string{build.Default.GOARCH, "amd64", "arm64", "386", "arm", "wasm", "ppc64"} {
+	for _, system := range slices.Concat([]string{build.Default.GOOS}, systems) {
+		for _, arch := range slices.Concat([]string{build.Default.GOARCH}, architectures) {
 			for _, with := range [][]string{nil, tags} {
 				ctx.GOOS, ctx.GOARCH, ctx.BuildTags = system, arch, with
 				if match, err := ctx.MatchFile(dir, base); err == nil && match {
@@ -94,7 +119,9 @@ func constraintTags(name string) (tags []string) {
 				continue
 			}
 			expr.Eval(func(tag string) bool {
-				tags = append(tags, tag)
+				if !slices.Contains(systems, tag) && !slices.Contains(architectures, tag) && tag != "cgo" && tag != "unix" && !strings.HasPrefix(tag, "go1.") {
+					tags = append(tags, tag)
+				}
 				return true
 			})
 		}

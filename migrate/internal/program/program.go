@@ -18,8 +18,14 @@ type Program struct {
 	// as far as it is in the same module.
 	Whole bool
 
+	// Unseen are files that no build which can be had here has.
+	Unseen []Unseen
+
 	byName map[string]*File
 }
+
+// An Unseen file isn't part of the program, though it may use what is in it.
+type Unseen struct{ Name, Reason string }
 
 // A File is a source file with the types of the package that it belongs to.
 type File struct {

@@ -137,29 +137,41 @@ func (r *rewrite) visibility() {
 			}
 		}
 	}
-	if !r.step.Whole {
-		r.unseenTests()
+	var unseen []string
+	for _, u := range r.step.Unseen {
+		unseen = append(unseen, u.Name)
 	}
+	if !r.step.Whole {
+		unseen = append(unseen, r.tests()...)
+	}
+	r.mentioned(unseen)
 }
 
-// unseenTests leaves a class that a test of the package may use, where tests
-// aren't part of what is seen.
-func (r *rewrite) unseenTests() {
+// tests returns the tests beside the class, where they aren't part of what is
+// seen.
+func (r *rewrite) tests() (names []string) {
 	for _, e := range r.types {
-		tests, _ := filepath.Glob(filepath.Join(filepath.Dir(e.file.Name), "*_test.go"))
-		for _, name := range tests {
-			if slices.ContainsFunc(r.step.Files, func(f *program.File) bool { return f.Name == name }) {
-				continue
+		beside, _ := filepath.Glob(filepath.Join(filepath.Dir(e.file.Name), "*_test.go"))
+		for _, name := range beside {
+			if !slices.ContainsFunc(r.step.Files, func(f *program.File) bool { return f.Name == name }) {
+				names = append(names, name)
 			}
-			source, err := os.ReadFile(name)
-			if err != nil {
-				continue
-			}
-			for _, h := range r.names {
-				if regexp.MustCompile(`\b` + regexp.QuoteMeta(h.name) + `\b`).Match(source) {
-					r.stay(e.at, "%s may use it: the command sees tests too", filepath.Base(name))
-					return
-				}
+		}
+	}
+	return names
+}
+
+// mentioned leaves a class that a file which isn't seen may use.
+func (r *rewrite) mentioned(unseen []string) {
+	for _, name := range unseen {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		for _, h := range r.names {
+			if regexp.MustCompile(`\b` + regexp.QuoteMeta(h.name) + `\b`).Match(source) {
+				r.reasons = append(r.reasons, reason{h.pos, filepath.Base(name) + ", which isn't seen here, may use it"})
+				return
 			}
 		}
 	}
