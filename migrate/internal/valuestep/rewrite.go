@@ -206,6 +206,12 @@ func (r *rewrite) use(v *value) {
 				r.short(v.file.Info.TypeOf(n.Type), v.file), r.short(r.t, v.file))
 			return
 		}
+		if assign := blankOK(v, n); assign != nil { // of nil that is the zero value, and that is what comes now
+			r.assertions++
+			r.edit(assign.Lhs[0].End(), assign.Lhs[1].End(), "")
+			r.edit(n.X.End(), n.End(), "")
+			return
+		}
 		if r.nilComes && !v.checked() {
 			r.stay(n, "the value is asserted where its error may not be nil")
 			return
@@ -228,6 +234,21 @@ func (r *rewrite) use(v *value) {
 	default:
 		r.stay(v.expr, "the value is used as an any")
 	}
+}
+
+// blankOK returns the assignment x, _ = v.(T) that n is in, or nil.
+func blankOK(v *value, n *ast.TypeAssertExpr) *ast.AssignStmt {
+	for i := len(v.stack) - 1; i > 0; i-- {
+		if v.stack[i] != ast.Node(n) {
+			continue
+		}
+		assign, ok := v.stack[i-1].(*ast.AssignStmt)
+		if !ok || len(assign.Lhs) != 2 || len(assign.Rhs) != 1 || !blank(assign.Lhs[1]) || blank(assign.Lhs[0]) {
+			return nil
+		}
+		return assign
+	}
+	return nil
 }
 
 // assertion removes an assertion to the type that the value has.

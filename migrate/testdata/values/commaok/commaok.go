@@ -10,7 +10,7 @@ import (
 
 type item struct{ n int }
 
-var g singleflight.Group[string, any] // want `values of g are of type \*item: 4 assertions less`
+var g singleflight.Group[string, any] // want `values of g are of type \*item: 5 assertions less`
 
 func load() (any, error) { return nil, nil }
 
@@ -61,4 +61,10 @@ func clash() (n int, err error) {
 		return n.n, nil
 	}
 	return 0, errors.New("unexpected type")
+}
+
+func ignored() (*item, error) {
+	v, err, _ := g.Do("", func() (any, error) { return nil, errors.New("none") })
+	i, _ := v.(*item)
+	return i, err
 }
