@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/seed-737f55c4/singleflight/migrate/internal/contextstep"
 	"github.com/seed-737f55c4/singleflight/migrate/internal/diff"
@@ -49,6 +50,11 @@ func (c *command) run() (todo bool, err error) {
 	for _, unseen := range c.loaded.Unseen {
 		c.entries = append(c.entries, c.unseen(unseen))
 	}
+	if c.module != nil {
+		if err := c.whole(); err != nil {
+			return false, err
+		}
+	}
 	for _, step := range allSteps {
 		if slices.Contains(c.steps, step) {
 			if err := c.step(step); err != nil {
@@ -61,6 +67,29 @@ func (c *command) run() (todo bool, err error) {
 		return false, err
 	}
 	return c.report(changes)
+}
+
+// whole finds whether all packages of the module are loaded.
+func (c *command) whole() error {
+	all, err := c.module.Packages()
+	if err != nil {
+		return err
+	}
+	loaded := map[string]bool{}
+	for _, f := range c.loaded.Files {
+		loaded[strings.TrimSuffix(f.Pkg.Path(), "_test")] = true
+	}
+	missing := 0
+	for _, path := range all {
+		if !loaded[path] {
+			missing++
+		}
+	}
+	c.loaded.Whole = missing == 0
+	if missing > 0 {
+		c.note(fmt.Sprintf("%d of the module's %d packages aren't looked at, and may use what changes: ./... has them all", missing, len(all)))
+	}
+	return nil
 }
 
 // changes reports whether there is a step that changes files.
@@ -115,6 +144,7 @@ func (c *command) step(name string) error {
 	if err != nil {
 		return fmt.Errorf("after step %s this doesn't build, and nothing was written:\n%w", name, err)
 	}
+	loaded.Whole = c.loaded.Whole
 	c.loaded = loaded
 	return nil
 }
@@ -135,7 +165,7 @@ func (c *command) finish() (changes []program.Change, err error) {
 
 func (c *command) note(message string) {
 	if message != "" {
-		c.entries = append(c.entries, entry{File: load.Rel(c.dir, c.module.Name()), Line: 1, Column: 1, Step: "types", Outcome: program.Note, Message: message})
+		c.entries = append(c.entries, entry{File: load.Rel(c.dir, c.module.Name()), Line: 1, Column: 1, Step: c.steps[0], Outcome: program.Note, Message: message})
 	}
 }
 

@@ -135,6 +135,9 @@ func (s *step) unfit(f *program.File, call *flight.Call, lit *ast.FuncLit, ctx *
 	if reason := s.derived(f, ctx, around); reason != "" {
 		return reason
 	}
+	if line := s.locked(call, lit, around); line > 0 {
+		return fmt.Sprintf("the caller holds a lock during the call (line %d), and the function would run on without it", line)
+	}
 	later := laterWrites(f, call, around)
 	for _, use := range capture.Uses(f.Info, lit) {
 		name, at := use.Var.Name(), s.line(use.Ident)
@@ -194,6 +197,39 @@ func (s *step) derived(f *program.File, ctx *types.Var, around *ast.BlockStmt) (
 		return reason == ""
 	})
 	return reason
+}
+
+// locked returns the line where the function around a call takes a lock that it
+// gives back after the call, or 0.
+func (s *step) locked(call *flight.Call, lit *ast.FuncLit, around *ast.BlockStmt) (line int) {
+	taken := map[string]int{}
+	ast.Inspect(around, func(n ast.Node) bool {
+		if n == ast.Node(lit) {
+			return false
+		}
+		if d, ok := n.(*ast.DeferStmt); ok {
+			return !strings.HasSuffix(types.ExprString(d.Call.Fun), "Unlock") // at the end
+		}
+		c, ok := n.(*ast.CallExpr)
+		if !ok || c.Pos() > call.Pos() {
+			return true
+		}
+		sel, ok := c.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		switch sel.Sel.Name {
+		case "Lock", "RLock":
+			taken[types.ExprString(sel.X)] = s.line(c)
+		case "Unlock", "RUnlock":
+			delete(taken, types.ExprString(sel.X))
+		}
+		return true
+	})
+	for _, at := range taken {
+		line = max(line, at)
+	}
+	return line
 }
 
 // laterWrites returns the variables that are written in a function after a call

@@ -191,6 +191,12 @@ func (m *Module) Raised() string {
 	return text
 }
 
+// Packages returns the import paths of the module's packages.
+func (m *Module) Packages() ([]string, error) {
+	out, err := goCommand(m.Root, "list", "-e", "./...")
+	return strings.Fields(string(out)), err
+}
+
 // Name is the path of go.mod.
 func (m *Module) Name() string { return filepath.Join(m.Root, "go.mod") }
 

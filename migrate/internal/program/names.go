@@ -106,10 +106,14 @@ func (f *File) TypeText(t types.Type, n ast.Node) (text string, ok bool) {
 			continue
 		}
 		seen := f.Lookup(obj.Name(), n)
-		ok = ok && seen != nil && seen.Pos() == obj.Pos()
+		ok = ok && seen != nil && (seen.Pos() == obj.Pos() || ofPackage(seen) && ofPackage(obj) && seen.Pkg().Path() == obj.Pkg().Path())
 	}
 	return text, ok
 }
+
+// ofPackage reports whether an object is declared at package level. Two objects
+// of one name are then the same, though a package has several variants.
+func ofPackage(obj types.Object) bool { return obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope() }
 
 // nameds returns the names that the text of a type has.
 func nameds(t types.Type) map[*types.TypeName]bool {

@@ -142,6 +142,18 @@ func method(ctx context.Context, fn func() (int, error)) (int, error) {
 	}
 }
 
+func locked(ctx context.Context, mu *sync.Mutex) {
+	mu.Lock()
+	defer mu.Unlock()
+	g.Do("", func() (int, error) { return 0, ctx.Err() }) // want `left: Do stays: the caller holds a lock during the call`
+}
+
+func unlocked(ctx context.Context, mu *sync.Mutex) {
+	mu.Lock()
+	mu.Unlock()
+	g.Do("", func() (int, error) { return 0, ctx.Err() }) // want `Do becomes DoContext`
+}
+
 // Nothing to say about these.
 
 func background(id string) {
