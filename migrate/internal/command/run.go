@@ -31,6 +31,7 @@ type command struct {
 	module             *gomod.Module
 	loaded             *load.Loaded
 	required           bool
+	missing            string // what isn't loaded, to be said if something changes
 	overlay, originals map[string][]byte // the changed files
 	entries            []entry
 }
@@ -87,7 +88,7 @@ func (c *command) whole() error {
 	}
 	c.loaded.Whole = missing == 0
 	if missing > 0 {
-		c.note(fmt.Sprintf("%d of the module's %d packages aren't looked at, and may use what changes: ./... has them all", missing, len(all)))
+		c.missing = fmt.Sprintf("%d of the module's %d packages aren't looked at, and may use what changes: ./... has them all", missing, len(all))
 	}
 	return nil
 }
@@ -153,6 +154,9 @@ func (c *command) step(name string) error {
 func (c *command) finish() (changes []program.Change, err error) {
 	for _, name := range slices.Sorted(maps.Keys(c.overlay)) {
 		changes = append(changes, program.Change{Name: name, Before: c.originals[name], After: c.overlay[name]})
+	}
+	if len(changes) > 0 {
+		c.note(c.missing)
 	}
 	if !c.required {
 		return changes, nil
