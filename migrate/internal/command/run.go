@@ -31,7 +31,7 @@ type command struct {
 	module             *gomod.Module
 	loaded             *load.Loaded
 	required           bool
-	missing            string // what isn't loaded, to be said if something changes
+	missing            string            // what isn't loaded, to be said if something changes
 	overlay, originals map[string][]byte // the changed files
 	entries            []entry
 }
