@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	programs = flag.Int("programs", 8, "how many programs to generate")
+	programs = flag.Int("programs", 5, "how many programs to generate")
 	seed     = flag.Uint64("seed", 1, "of the programs")
 )
 
