@@ -1,12 +1,11 @@
 package httpflight
 
 import (
-	"slices"
-
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"

@@ -2,7 +2,6 @@ package httpflight
 
 import (
 	"iter"
-
 	"net/http"
 
 	"github.com/seed-737f55c4/singleflight"

@@ -1,0 +1,5 @@
+package done
+
+import "context"
+
+func newContext() context.Context { return context.Background() }

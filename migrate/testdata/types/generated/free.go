@@ -1,0 +1,5 @@
+package generated
+
+import "golang.org/x/sync/singleflight" // want `becomes`
+
+var free singleflight.Group
