@@ -103,7 +103,7 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 	}
 	h := f.waitable()
 	c := f.newCall(false, nil)
-	c.begin(nil, function[V]{}, listener[K, V]{}, h)
+	c.begin(context.Background(), function[V]{}, listener[K, V]{}, h)
 	<-h.done
 	return g.result(&h.outcome)
 }
@@ -117,13 +117,13 @@ func (g *Group[K, V]) Do(key K, fn func() (V, error)) (v V, err error, shared bo
 // receives [ErrGoexit]. With [Options].Recover the channel receives a
 // [*PanicError] instead of the crash.
 func (g *Group[K, V]) DoChan(key K, fn func() (V, error)) <-chan Result[V] {
-	ch := make(chan Result[V], 1)
+	ch := make(chan Result[V], 1) // doesn't compile if V is too large: see Group
 	l := listener[K, V]{ch: ch}
 	f, leads, _, _ := g.arrive(key, nil)
 	f.gather()
 	f.listen(leads, l)
 	c := f.newCall(leads, nil)
-	c.begin(nil, function[V]{plain: fn}, l, nil)
+	c.begin(context.Background(), function[V]{plain: fn}, l, nil)
 	return ch
 }
 

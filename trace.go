@@ -91,9 +91,6 @@ func (c *call[K, V]) traceJoin(ctx context.Context, l listener[K, V], h *handout
 	if join == nil {
 		return
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	done := false
 	defer func() {
 		if done || c.detach(l, nil) || h == nil {

@@ -11,7 +11,11 @@
 // [singleflight]: https://pkg.go.dev/github.com/seed-737f55c4/singleflight
 package singleflight
 
-import "github.com/seed-737f55c4/singleflight"
+import (
+	"context"
+
+	"github.com/seed-737f55c4/singleflight"
+)
 
 // A Group merges concurrent calls that have the same key. The zero Group is
 // ready for use.
@@ -33,6 +37,16 @@ var ErrGoexit = singleflight.ErrGoexit
 
 // ErrDeadlock is what a call gets that would wait for itself.
 var ErrDeadlock = singleflight.ErrDeadlock
+
+// ErrFlightTimeout and ErrAbandoned are causes of the end of a flight's context.
+var (
+	ErrFlightTimeout = singleflight.ErrFlightTimeout
+	ErrAbandoned     = singleflight.ErrAbandoned
+)
+
+// Forgotten reports whether the flight that ctx belongs to was forgotten before
+// it landed.
+func Forgotten(ctx context.Context) bool { return singleflight.Forgotten(ctx) }
 
 // New returns a group with the given options. It panics if they can't be.
 func New(opts Options) *Group { return singleflight.New(opts) }
